@@ -1,0 +1,284 @@
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
+import process from 'node:process';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const startedAt = Date.now();
+
+const tasks = {
+  /** Fetches the servers that are not on this machine. Arguments: majors of PostgreSQL. */
+  async setup(args) {
+    await installDependencies();
+    await runTypeScript('scripts/setup.ts', args);
+  },
+
+  async demo(args) {
+    await installDependencies();
+    await build();
+    await run(process.execPath, ['dist/bin.js', 'demo', ...args]);
+  },
+
+  async bench(args) {
+    await installDependencies();
+    await build();
+    await runTypeScript('test/bench/main.ts', args);
+  },
+
+  async build() {
+    await installDependencies();
+    await build();
+  },
+
+  async check() {
+    await installDependencies();
+    const { failed } = await check();
+    if (failed > 0) process.exitCode = 1;
+  },
+
+  /** Without arguments everything, checks included; arguments go to vitest. */
+  async test(args) {
+    await installDependencies();
+    await build();
+    const checks = args.length === 0 ? await check() : { passed: 0, failed: 0 };
+    if (needsServers(args)) await runTypeScript('scripts/setup.ts', []);
+    const tests = await runTests(args);
+    const passed = checks.passed + tests.passed;
+    const failed = checks.failed + tests.failed;
+    if (tests.skipped > 0) say(`${tests.skipped} skipped`);
+    console.log(`\n${passed} passed, ${failed} failed`);
+    if (failed > 0 || tests.exitCode !== 0) process.exitCode = tests.exitCode || 1;
+  },
+
+  /** What touches servers, on every major of PostgreSQL. */
+  async 'test-versions'(args) {
+    process.env.SLOTKEEPER_TEST_PG_MAJORS ??= '13,14,15,16,17,18';
+    await tasks.test(['--project', 'integration', '--project', 'cluster', ...args]);
+  },
+};
+
+export async function main([name, ...args]) {
+  const task = Object.hasOwn(tasks, name ?? '') ? tasks[name] : undefined;
+  if (task === undefined) {
+    console.error(`usage: node scripts/bootstrap.js ${Object.keys(tasks).join('|')} [...]`);
+    process.exitCode = 64;
+    return;
+  }
+  process.chdir(root);
+  try {
+    await task(args);
+  } catch (error) {
+    if (!(error instanceof ChildFailed)) throw error;
+    if (error.explain) console.error(`slotkeeper: ${error.message}`);
+    process.exitCode = error.exitCode;
+  }
+}
+
+/** A child's own output has said why, as a rule. */
+class ChildFailed extends Error {
+  constructor(commandLine, exitCode, explain) {
+    super(`${commandLine} ended with exit code ${exitCode}`);
+    this.exitCode = exitCode;
+    this.explain = explain;
+  }
+}
+
+function say(line) {
+  console.log(`slotkeeper: ${line}`);
+}
+
+// --- dependencies ---
+
+async function installDependencies() {
+  const reason = whyInstall();
+  if (reason === undefined) return;
+  say(`${reason}; running npm ci`);
+  // npm tells its scripts which npm it is; without npm, it is the one on PATH
+  const { npm_execpath: npm } = process.env;
+  const command = npm === undefined ? ['npm'] : [process.execPath, npm];
+  await run(command[0], [...command.slice(1), 'ci', '--no-audit', '--no-fund'], { explain: true });
+}
+
+/** npm keeps a copy of the lock file beside what it has installed: they have to name the same versions. */
+function whyInstall() {
+  const wanted = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages;
+  const hidden = join(root, 'node_modules', '.package-lock.json');
+  if (!existsSync(hidden)) return 'the dependencies are not installed yet';
+  const installed = JSON.parse(readFileSync(hidden, 'utf8')).packages;
+  for (const [path, { version, optional, peer }] of Object.entries(wanted)) {
+    // optional ones are for other platforms as a rule, and are not recorded where they were left out
+    if (path === '' || ((optional || peer) && installed[path] === undefined)) continue;
+    if (installed[path]?.version !== version) return 'the dependencies are not those of package-lock.json';
+  }
+  return undefined;
+}
+
+// --- build ---
+
+async function build() {
+  const sources = filesBelow('src');
+  const fingerprint = createHash('sha256');
+  for (const file of [...sources, 'tsconfig.json', 'tsconfig.build.json', 'package-lock.json']) {
+    const { mtimeMs, size } = statSync(join(root, file));
+    fingerprint.update(`${file} ${mtimeMs} ${size}\n`);
+  }
+  const state = fingerprint.digest('hex');
+  const stamp = join(root, 'dist', '.built-from');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === state && existsSync(join(root, 'dist', 'bin.js'))) return;
+  say('building');
+  await run(process.execPath, [join('node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.build.json'], {
+    explain: true,
+  });
+  const outputs = new Set(['.built-from']);
+  for (const source of sources) {
+    const output = relative('src', source).replace(/\.ts$/, '.js');
+    outputs.add(output);
+    if (source.endsWith('.ts') || source.endsWith('.md')) continue;
+    // what the compiler leaves behind: pages, statements
+    mkdirSync(dirname(join(root, 'dist', output)), { recursive: true });
+    copyFileSync(join(root, source), join(root, 'dist', output));
+  }
+  // Not emptied before: an agent may be running from there.
+  for (const output of filesBelow('dist')) if (!outputs.has(relative('dist', output))) rmSync(join(root, output));
+  if (outputs.has('bin.js')) chmodSync(join(root, 'dist', 'bin.js'), 0o755);
+  writeFileSync(stamp, state);
+}
+
+function filesBelow(folder) {
+  return readdirSync(join(root, folder), { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)))
+    .sort();
+}
+
+// --- checks and tests ---
+
+async function check() {
+  const checks = {
+    types: ['typescript/bin/tsc', '-p', '.'],
+    lint: ['eslint/bin/eslint.js', '.'],
+    format: ['prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.'],
+  };
+  let passed = 0;
+  let failed = 0;
+  for (const [name, [script, ...args]] of Object.entries(checks)) {
+    const exitCode = await runToEnd(process.execPath, [join('node_modules', script), ...args]);
+    say(`check ${name}: ${exitCode === 0 ? 'ok' : 'FAILED'}`);
+    if (exitCode === 0) passed += 1;
+    else failed += 1;
+  }
+  return { passed, failed };
+}
+
+/** Only unit tests and the simulator do without. */
+function needsServers(args) {
+  const projects = args.flatMap((arg, at) =>
+    arg.startsWith('--project=') ? [arg.slice('--project='.length)] : arg === '--project' ? [args[at + 1]] : [],
+  );
+  return projects.length === 0 || projects.some((project) => project !== 'unit' && project !== 'sim');
+}
+
+async function runTests(args) {
+  const folder = mkdtempSync(join(tmpdir(), 'slotkeeper-report-'));
+  const report = join(folder, 'report.json');
+  try {
+    const exitCode = await runToEnd(process.execPath, [
+      join('node_modules', 'vitest', 'vitest.mjs'),
+      'run',
+      ...args,
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile.json=${report}`,
+    ]);
+    if (interruptedBy !== undefined) {
+      await untilSandboxesAreGone();
+      throw new ChildFailed('vitest', 128 + constants.signals[interruptedBy], false);
+    }
+    if (!existsSync(report)) return { passed: 0, failed: 1, skipped: 0, exitCode: exitCode || 1 };
+    const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, testResults } = JSON.parse(
+      readFileSync(report, 'utf8'),
+    );
+    // a file that could not even be loaded has no tests to count, and is a failure all the same
+    const brokenFiles = testResults.filter(
+      ({ status, assertionResults }) =>
+        status === 'failed' && !assertionResults.some((test) => test.status === 'failed'),
+    ).length;
+    const failed = numFailedTests + brokenFiles;
+    return {
+      passed: numPassedTests,
+      // an error outside of any test fails the run as well
+      failed: failed === 0 && exitCode !== 0 ? 1 : failed,
+      skipped: numPendingTests + numTodoTests,
+      exitCode,
+    };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** vitest ends at once on Ctrl-C; its workers are still stopping their servers then. */
+async function untilSandboxesAreGone() {
+  for (let waitedMs = 0; waitedMs < 10_000; waitedMs += 100) {
+    const left = readdirSync(tmpdir()).filter((name) => /^slotkeeper-[A-Za-z0-9]{6}$/.test(name));
+    const ours = left.filter((name) => {
+      const { ctimeMs, uid } = statSync(join(tmpdir(), name), { throwIfNoEntry: false }) ?? {};
+      return uid === process.getuid?.() && ctimeMs >= startedAt;
+    });
+    if (ours.length === 0) return;
+    await delay(100);
+  }
+}
+
+// --- children ---
+
+let interruptedBy;
+
+async function runTypeScript(file, args) {
+  await run(process.execPath, ['--import', 'tsx', file, ...args]);
+}
+
+async function run(command, args, { explain = false } = {}) {
+  const exitCode = await runToEnd(command, args);
+  if (interruptedBy !== undefined) throw new ChildFailed(command, 128 + constants.signals[interruptedBy], false);
+  if (exitCode !== 0) throw new ChildFailed([command, ...args].join(' '), exitCode, explain);
+}
+
+/** Resolves to the exit code. Signals go to the child, and it is waited for: it has servers to stop. */
+function runToEnd(command, args) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: root, stdio: 'inherit' });
+    const pass = (signal) => {
+      interruptedBy = signal;
+      // at a terminal, Ctrl-C has reached the child already
+      if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
+    };
+    const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+    for (const signal of signals) process.on(signal, pass);
+    const done = () => {
+      for (const signal of signals) process.off(signal, pass);
+    };
+    child.once('error', (error) => {
+      done();
+      reject(error);
+    });
+    child.once('exit', (code, signal) => {
+      done();
+      resolve(code ?? 128 + constants.signals[signal]);
+    });
+  });
+}

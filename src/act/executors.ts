@@ -1,0 +1,185 @@
+import type { ActionKind, ActionOf, ResultOf, Written } from '../domain/action.ts';
+import { encodeHistory, encodeSlotHistory } from '../consul/codec/history.ts';
+import { encodeMember } from '../consul/codec/member.ts';
+import { encodeOptime, encodeStatus } from '../consul/codec/status.ts';
+import type { ScopeKeys } from '../consul/keys.ts';
+import { memberKey } from '../consul/keys.ts';
+import type { CheckSpec, ConsulPort, ServiceSpec, TxnOperation } from '../consul/port.ts';
+import type { ServiceState } from '../domain/service.ts';
+import type { LocalServer } from '../postgres/port.ts';
+
+/** One function for each kind of action. A kind without one does not compile. */
+export type Executors = {
+  readonly [K in ActionKind]: (action: ActionOf<K>, signal: AbortSignal) => Promise<ResultOf<K>>;
+};
+
+/** What the service's registration needs to know besides its state. */
+export interface ServiceConfig {
+  readonly id: string;
+  readonly name: string;
+  readonly tags: readonly string[];
+  readonly address: string | null;
+  readonly port: number;
+  /** Base URL of the REST interface as Consul's agent reaches it, without a slash at its end. */
+  readonly restUrl: string;
+  readonly checkIntervalSeconds: number;
+  readonly tlsSkipVerify: boolean;
+  readonly tlsServerName: string | null;
+}
+
+export interface ExecutorDeps {
+  readonly consul: ConsulPort;
+  readonly server: LocalServer;
+  readonly keys: ScopeKeys;
+  readonly member: string;
+  readonly service: ServiceConfig;
+}
+
+/** A transaction changed nothing: the lock or an index was not what the plan took it for, or the session is gone. */
+export class RefusedError extends Error {
+  override readonly name = 'RefusedError';
+  readonly sessionDead: boolean;
+
+  constructor(message: string, sessionDead: boolean) {
+    super(message);
+    this.sessionDead = sessionDead;
+  }
+}
+
+/** The executors of a real agent; the simulator runs the same ones on its own ports. */
+export function createExecutors({ consul, server, keys, member, service }: ExecutorDeps): Executors {
+  const transact = async (operations: readonly TxnOperation[], key: string, signal: AbortSignal): Promise<Written> => {
+    const result = await consul.transact(operations, signal);
+    if (result.kind === 'refused') throw new RefusedError(result.why, result.dead);
+    const entry = result.entries.find((written) => written.key === key);
+    return { createIndex: entry?.createIndex ?? 0, modifyIndex: entry?.modifyIndex ?? 0 };
+  };
+  /** S6: written only while the session still holds the leader key, checked by Consul in the same transaction. */
+  const publish = (
+    session: string,
+    writes: readonly { key: string; value: string }[],
+    signal: AbortSignal,
+  ): Promise<Written> =>
+    transact(
+      [
+        { verb: 'check-session', key: keys.leader, session },
+        ...writes.map(({ key, value }): TxnOperation => ({ verb: 'set', key, value })),
+      ],
+      writes[0]?.key ?? '',
+      signal,
+    );
+  const own = memberKey(keys, member);
+  const checks = checkIds(service);
+  return {
+    end_former_session: async ({ session }, signal) => {
+      await consul.destroySession(session, signal);
+      return null;
+    },
+    publish_member: ({ session, member: document }, signal) =>
+      transact([{ verb: 'lock', key: own, value: encodeMember(document), session }], own, signal),
+    acquire_leader: ({ session }, signal) =>
+      transact([{ verb: 'lock', key: keys.leader, value: member, session }], keys.leader, signal),
+    release_leader: async ({ session }, signal) => {
+      await transact(
+        [
+          { verb: 'check-session', key: keys.leader, session },
+          { verb: 'delete', key: keys.leader },
+        ],
+        keys.leader,
+        signal,
+      );
+      return null;
+    },
+    publish_status: ({ session, status, legacyOptime }, signal) =>
+      publish(
+        session,
+        [
+          { key: keys.status, value: encodeStatus(status) },
+          ...(legacyOptime ? [{ key: keys.optimeLeader, value: encodeOptime(status.optime) }] : []),
+        ],
+        signal,
+      ),
+    publish_history: ({ session, history }, signal) =>
+      publish(session, [{ key: keys.history, value: encodeHistory(history) }], signal),
+    publish_slot_history: ({ session, slotHistory }, signal) =>
+      publish(session, [{ key: keys.slotHistory, value: encodeSlotHistory(slotHistory) }], signal),
+    register_service: async ({ service: state }, signal) => {
+      await consul.registerService(serviceSpec(service, state), signal);
+      await consul.updateTtlCheck(checks.slots, state.slots.status, state.slots.output, signal);
+      return null;
+    },
+    report_check: ({ check }, signal) => consul.updateTtlCheck(checks.slots, check.status, check.output, signal),
+    take_turn: ({ session }, signal) =>
+      transact([{ verb: 'lock', key: keys.restartTurn, value: member, session }], keys.restartTurn, signal),
+    give_turn: async ({ session }, signal) => {
+      await transact(
+        [
+          { verb: 'check-session', key: keys.restartTurn, session },
+          { verb: 'delete', key: keys.restartTurn },
+        ],
+        keys.restartTurn,
+        signal,
+      );
+      return null;
+    },
+    copy_slots: ({ request }, signal) => server.copySlots(request, signal),
+    start_after_copy: async (_action, signal) => {
+      await server.startAfterCopy(signal);
+      return null;
+    },
+    set_feedback: async ({ mode }, signal) => {
+      await server.setFeedback(mode, signal);
+      return null;
+    },
+    create_logical_slot: async ({ slot, database, plugin }, signal) => {
+      await server.createLogicalSlot({ name: slot, database, plugin }, signal);
+      return null;
+    },
+    create_physical_slot: async ({ slot }, signal) => {
+      await server.createPhysicalSlot({ name: slot }, signal);
+      return null;
+    },
+    advance_logical_slot: ({ slot, database, target }, signal) =>
+      server.advanceLogicalSlot({ name: slot, database, target }, signal),
+    advance_physical_slot: ({ slot, target }, signal) => server.advancePhysicalSlot({ name: slot, target }, signal),
+    drop_slot: ({ slot, type }, signal) => server.dropSlot({ name: slot, type }, signal),
+    save_ledger: async ({ ledger }) => {
+      await server.writeLedger(ledger);
+      return null;
+    },
+  };
+}
+
+function checkIds(service: ServiceConfig): { readonly role: string; readonly slots: string } {
+  return { role: `${service.id}:role`, slots: `${service.id}:slots` };
+}
+
+/** Consul takes the agent for dead when it has not heard of the slots for this long. */
+const slotsCheckTtlSeconds = 60;
+
+function serviceSpec(service: ServiceConfig, state: ServiceState): ServiceSpec {
+  const ids = checkIds(service);
+  const checks: readonly CheckSpec[] = [
+    {
+      kind: 'http',
+      id: ids.role,
+      name: `${service.name} role`,
+      url: `${service.restUrl}${state.checkPath}`,
+      method: 'HEAD',
+      intervalSeconds: service.checkIntervalSeconds,
+      timeoutSeconds: Math.max(1, Math.min(10, service.checkIntervalSeconds)),
+      tlsSkipVerify: service.tlsSkipVerify,
+      tlsServerName: service.tlsServerName,
+      deregisterAfterSeconds: null,
+    },
+    { kind: 'ttl', id: ids.slots, name: `${service.name} slots`, ttlSeconds: slotsCheckTtlSeconds },
+  ];
+  return {
+    id: service.id,
+    name: service.name,
+    tags: [...new Set([...state.tags, ...service.tags])],
+    address: service.address,
+    port: service.port,
+    checks,
+  };
+}

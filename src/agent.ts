@@ -1,0 +1,141 @@
+import {
+  concat,
+  defer,
+  distinctUntilChanged,
+  filter,
+  ignoreElements,
+  interval,
+  map,
+  merge,
+  observeOn,
+  queueScheduler,
+  share,
+  startWith,
+  Subject,
+  takeUntil,
+  tap,
+  type Observable,
+} from 'rxjs';
+import { execute } from './act/act.ts';
+import type { ServiceConfig } from './act/executors.ts';
+import { createExecutors } from './act/executors.ts';
+import type { Clock } from './base/clock.ts';
+import { equal } from './base/equal.ts';
+import type { DecodeConfig } from './consul/codec.ts';
+import type { ScopeKeys } from './consul/keys.ts';
+import type { ConsulPort, SessionSpec } from './consul/port.ts';
+import { laneOf } from './domain/action.ts';
+import type { Turn } from './plan/plan.ts';
+import { plan } from './plan/plan.ts';
+import type { LocalServer } from './postgres/port.ts';
+import { lanes } from './rx/lanes.ts';
+import { farewell } from './act/farewell.ts';
+import { fold, initialView } from './view/fold.ts';
+import type { Observation } from './view/observation.ts';
+import { configOf } from './view/select.ts';
+import type { Self, View } from './view/view.ts';
+import { watchLocal } from './watch/local.ts';
+import { watchPrefix } from './watch/prefix.ts';
+import { keepSession } from './watch/session.ts';
+
+/** Everything outside the agent: the simulator hands in its own. */
+export interface AgentPorts {
+  readonly consul: ConsulPort;
+  readonly server: LocalServer;
+  readonly clock: Clock;
+  /** A number in [0, 1). */
+  readonly random: () => number;
+}
+
+export interface AgentSettings {
+  readonly self: Self;
+  readonly keys: ScopeKeys;
+  readonly service: ServiceConfig;
+  readonly decodeConfig: DecodeConfig;
+  readonly sessionChecks: readonly string[];
+}
+
+/** A turn, and what was learnt that led to it. */
+export interface LearntTurn extends Turn {
+  readonly learnt: Observation;
+}
+
+/**
+ * The agent: everything that is learnt is folded into one View, a Plan is made of it, the Plan's actions are begun, and
+ * what becomes of them is learnt again. Emits each Turn; everything that reports subscribes to that. Completes when
+ * `stop$` has emitted, running actions have ended and Consul has been told; errors only on a bug.
+ */
+export function agent(settings: AgentSettings, ports: AgentPorts, stop$: Observable<unknown>): Observable<LearntTurn> {
+  return defer(() => {
+    const { consul, server, clock, random } = ports;
+    const { self, keys } = settings;
+    const first = initialView(self, clock.monotonicMs(), clock.wallMs());
+    const turns$ = new Subject<Turn>();
+    const running$ = turns$.pipe(takeUntil(stop$));
+    const executors = createExecutors({ consul, server, keys, member: self.name, service: settings.service });
+    const now = (): { atMs: number; wallMs: number } => ({ atMs: clock.monotonicMs(), wallMs: clock.wallMs() });
+
+    // What is done. Ends after the last action that was running when the agent was told to stop.
+    const done$ = lanes(running$.pipe(map((turn) => turn.plan.actions)), {
+      laneOf,
+      run: (action, signal) => execute(action, executors, clock, signal),
+      started: (action): Observation => ({ kind: 'started', action, ...now() }),
+    }).pipe(share());
+    const outcomes$ = done$.pipe(filter((event) => event.kind === 'outcome'));
+
+    // What is learnt from outside, until the agent is told to stop.
+    const watched$ = merge(
+      watchPrefix({ consul, keys, decodeConfig: settings.decodeConfig, clock, random }),
+      keepSession({
+        consul,
+        clock,
+        random,
+        spec$: running$.pipe(
+          map(({ view }) => sessionSpec(settings, view)),
+          startWith(sessionSpec(settings, first)),
+          distinctUntilChanged<SessionSpec>((a, b) => equal(a, b)),
+        ),
+        suspect$: outcomes$.pipe(filter(({ outcome }) => outcome.kind === 'failed' && outcome.failure.sessionDead)),
+      }),
+      watchLocal({
+        server,
+        clock,
+        pace$: running$.pipe(map((turn) => turn.plan.lookAgainMs)),
+        nudge$: outcomes$.pipe(filter(touchesServer)),
+      }),
+      interval(1_000, clock.scheduler).pipe(map((): Observation => ({ kind: 'tick', ...now() }))),
+    ).pipe(takeUntil(stop$));
+
+    let last = first;
+    return concat(
+      // The queue scheduler lets each observation be folded to its end before one that it caused.
+      merge(watched$, done$).pipe(
+        observeOn(queueScheduler),
+        map((learnt) => {
+          last = fold(last, learnt);
+          return { learnt, view: last, plan: plan(last) };
+        }),
+        tap((turn) => turns$.next(turn)),
+      ),
+      defer(() => farewell(last, settings, ports)).pipe(ignoreElements()),
+    );
+  });
+}
+
+/** Consul doubles a session's TTL before it acts on it, so half of the configured one is asked for, as Patroni does. */
+function sessionSpec(settings: AgentSettings, view: View): SessionSpec {
+  return {
+    name: `${settings.self.scope}-${settings.self.name}`,
+    ttlSeconds: Math.max(1, Math.floor(configOf(view).ttl / 2)),
+    // Here the leader key guards no writes, so a successor need not wait for a predecessor to fence itself.
+    lockDelaySeconds: 0,
+    behavior: 'delete',
+    nodeChecks: settings.sessionChecks,
+    serviceChecks: [],
+  };
+}
+
+function touchesServer({ outcome }: Extract<Observation, { kind: 'outcome' }>): boolean {
+  const action = outcome.kind === 'done' ? outcome.done.action : outcome.action;
+  return !laneOf(action).startsWith('consul:') && action.kind !== 'save_ledger';
+}

@@ -1,0 +1,30 @@
+#!/usr/bin/env node
+import { constants } from 'node:os';
+import { explainFailure } from './cli/failure.ts';
+import { processTerminal } from './cli/terminal.ts';
+
+const stop = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    // The first asks, the second forces.
+    if (stop.signal.aborted) process.exit(128 + constants.signals[signal]);
+    stop.abort();
+  });
+}
+
+const words = process.argv.slice(2);
+const terminal = processTerminal(process, stop.signal);
+try {
+  process.exitCode = await run();
+} catch (error) {
+  process.exitCode = explainFailure(error, terminal, words.includes('--debug'));
+}
+
+async function run(): Promise<number> {
+  const [command, configFile, ...rest] = words;
+  if (command === 'agent' && configFile !== undefined && !configFile.startsWith('-') && rest.length === 0) {
+    // Agents run for months on every database host: they do without the library that reads command lines (4 MiB).
+    return (await import('./cli/agent.ts')).agent({ configFile }, terminal);
+  }
+  return (await import('./cli/command-line.ts')).runCommandLine(words, terminal);
+}

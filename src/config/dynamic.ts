@@ -1,0 +1,196 @@
+import type { DynamicConfig, FailoverSlotsConfig, SlotFilterTerm, SlotMatcher } from '../domain/config.ts';
+import type { Problem } from '../domain/problem.ts';
+import { slotNamePattern, type DeclaredSlot } from '../domain/slot.ts';
+import type { Field, Finding, Place } from './field.ts';
+import {
+  bool,
+  child,
+  choice,
+  describeValue,
+  isAbsent,
+  isMap,
+  list,
+  object,
+  optional,
+  ownValue,
+  refuse,
+  text,
+  wrong,
+} from './field.ts';
+import { pathText, problemsOf, type Wording } from './problems.ts';
+import { parseSlotFilter } from './slot-filter.ts';
+import { readTimes } from './times.ts';
+
+export interface DecodedConfig {
+  /** Null = something is wrong (`problems` has an error): a wrong configuration changes nothing. */
+  readonly config: DynamicConfig | null;
+  readonly problems: readonly Problem[];
+}
+
+/**
+ * Reads the value of the key `config`: Patroni's dynamic configuration as JSON, with slotkeeper's own part
+ * `failover_slots`. All mistakes are listed. Keys that slotkeeper does not use are left alone, whatever they hold.
+ */
+export function decodeDynamicConfig(raw: string): DecodedConfig {
+  let document: unknown;
+  try {
+    document = JSON.parse(raw);
+  } catch {
+    // The parser's message quotes the text, which may hold secrets (`standby_cluster`, `postgresql.parameters`).
+    return wholly('config_json', 'the cluster configuration is not JSON');
+  }
+  if (!isMap(document)) return wholly('config_type', 'the cluster configuration is not a JSON object');
+
+  const findings: Finding[] = [];
+  const place: Place = { path: [], secret: false, report: (finding) => findings.push(finding) };
+  const config = readConfig(document, place);
+  return { config: config === wrong ? null : config, problems: problemsOf(findings, wording) };
+}
+
+const databaseOrPlugin = (what: string): Field<string> =>
+  text(`the ${what} of the logical slot`, (it) => /^[^\p{Cc}]{1,63}$/u.test(it));
+
+const slotFilter: Field<readonly SlotFilterTerm[]> = (value, place) => {
+  const grammar = 'terms name:x, name_like:x%, plugin:x, separated by commas; empty = no slot';
+  if (typeof value !== 'string') return refuse(place, 'type', value, grammar);
+  const { terms, mistakes } = parseSlotFilter(value);
+  for (const note of mistakes) {
+    place.report({ kind: 'value', path: place.path, found: describeValue(value), allowed: grammar, note });
+  }
+  return mistakes.length === 0 ? terms : wrong;
+};
+
+const method: Field<FailoverSlotsConfig['method']> = (value, place) =>
+  value === 'template' || value === 'native'
+    ? refuse(place, 'unsupported', value, 'this version of slotkeeper has only auto and file_copy')
+    : choice('auto', 'file_copy')(value, place);
+
+const failoverSlots = object(
+  {
+    synchronize_slot_names: optional(slotFilter, null),
+    drop_extra_slots: optional(bool, true),
+    restart: optional(choice('allow', 'never'), 'allow'),
+    method: optional(method, 'auto'),
+    recreate_lost: optional(bool, false),
+  },
+  'refuse',
+);
+
+/** Patroni takes every empty value in a matcher for "any"; an unknown key would make it match far too much. */
+const anyText: Field<string | null> = (value, place) =>
+  value === '' ? null : optional(text('a text'), null)(value, place);
+const ignoreSlots = list(
+  object(
+    { name: anyText, type: optional(choice('logical', 'physical'), null), database: anyText, plugin: anyText },
+    'refuse',
+  ),
+  'a list of objects with name, type, database or plugin',
+);
+
+function readConfig(document: Readonly<Record<string, unknown>>, place: Place): DynamicConfig | typeof wrong {
+  const read = <T>(key: string, field: Field<T>): T | typeof wrong => field(ownValue(document, key), child(place, key));
+  const times = readTimes(document, place);
+  const pause = read('pause', optional(bool, false));
+  const slots = readSlots(document, place);
+  const matchers = read('ignore_slots', optional(ignoreSlots, []));
+  const ours = read('failover_slots', (value, at) => failoverSlots(value ?? {}, at));
+  if (times === wrong || pause === wrong || slots === wrong || matchers === wrong || ours === wrong) return wrong;
+  return {
+    ...times,
+    pause,
+    slots,
+    ignoreSlots: matchers.map(matcherOf),
+    failoverSlots: {
+      synchronizeSlotNames: ours.synchronize_slot_names,
+      dropExtraSlots: ours.drop_extra_slots,
+      restart: ours.restart,
+      method: ours.method,
+      recreateLost: ours.recreate_lost,
+    },
+  };
+}
+
+function matcherOf(matcher: {
+  readonly [K in keyof SlotMatcher]-?: Exclude<SlotMatcher[K], undefined> | null;
+}): SlotMatcher {
+  const { name, type, database, plugin } = matcher;
+  return {
+    ...(name === null ? {} : { name }),
+    ...(type === null ? {} : { type }),
+    ...(database === null ? {} : { database }),
+    ...(plugin === null ? {} : { plugin }),
+  };
+}
+
+/** The declared slots. Patroni reads the first of three keys that holds anything; the newest name is `slots`. */
+function readSlots(
+  document: Readonly<Record<string, unknown>>,
+  place: Place,
+): ReadonlyMap<string, DeclaredSlot> | typeof wrong {
+  const key = ['permanent_replication_slots', 'permanent_slots'].find((it) => holdsAnything(ownValue(document, it)));
+  const at = child(place, key ?? 'slots');
+  const value = ownValue(document, key ?? 'slots');
+  if (isAbsent(value)) return new Map();
+  if (!isMap(value)) return refuse(at, 'type', value, 'an object: slot name → {type, database, plugin}');
+
+  const slots = new Map<string, DeclaredSlot>();
+  let flawed = false;
+  for (const [name, declared] of Object.entries(value)) {
+    // In Patroni's patches null takes a slot away; one that was stored as null is not declared either.
+    if (declared === null) continue;
+    const slot = readSlot(name, declared, child(at, name));
+    if (slot === wrong) flawed = true;
+    else if (isMeantFor(document, declared)) slots.set(name, slot);
+  }
+  return flawed ? wrong : slots;
+}
+
+function readSlot(name: string, value: unknown, place: Place): DeclaredSlot | typeof wrong {
+  const named = slotNamePattern.test(name);
+  if (!named) {
+    place.report({
+      kind: 'value',
+      path: place.path,
+      found: describeValue(name),
+      allowed: 'a slot name: 1 to 63 characters out of a-z, 0-9 and _',
+    });
+  }
+  if (!isMap(value))
+    return refuse(place, 'type', value, 'an object with type, and for a logical slot database and plugin');
+  const isLogical = !isAbsent(ownValue(value, 'database')) || !isAbsent(ownValue(value, 'plugin'));
+  const read = <T>(key: string, field: Field<T>): T | typeof wrong => field(ownValue(value, key), child(place, key));
+  const type = read('type', optional(choice('logical', 'physical'), isLogical ? 'logical' : 'physical'));
+  const clusterType = read('cluster_type', optional(choice('primary', 'standby'), null));
+  if (type !== 'logical') return named && type !== wrong && clusterType !== wrong ? { type } : wrong;
+  const database = read('database', databaseOrPlugin('database'));
+  const plugin = read('plugin', databaseOrPlugin('output plugin'));
+  if (!named || database === wrong || plugin === wrong || clusterType === wrong) return wrong;
+  return { type, database, plugin };
+}
+
+/** `cluster_type`: a slot can be for this cluster only while it is, or is not, a standby cluster. */
+function isMeantFor(document: Readonly<Record<string, unknown>>, slot: unknown): boolean {
+  const source = ownValue(document, 'standby_cluster');
+  const isStandbyCluster =
+    isMap(source) && ['host', 'port', 'restore_command'].some((key) => holdsAnything(ownValue(source, key)));
+  return !isMap(slot) || ownValue(slot, 'cluster_type') !== (isStandbyCluster ? 'primary' : 'standby');
+}
+
+function holdsAnything(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length > 0;
+  return isMap(value) ? Object.keys(value).length > 0 : Boolean(value);
+}
+
+const wording: Wording = {
+  place: (path) => `cluster configuration: ${pathText(path)}`,
+  fix: ({ kind, path, allowed }) => {
+    // A name that a shell would not take as it is could not be pasted.
+    if (!path.every((part) => /^[A-Za-z0-9_-]+$/.test(part))) return 'slotkeeper edit-config';
+    const value = kind === 'adjusted' ? allowed : kind === 'unknown_key' ? 'null' : '…';
+    return `slotkeeper edit-config --set ${path.join('.')}=${value}`;
+  },
+};
+
+function wholly(code: string, what: string): DecodedConfig {
+  return { config: null, problems: [{ code, severity: 'error', what, fix: 'slotkeeper edit-config' }] };
+}

@@ -1,0 +1,137 @@
+import { parseDocument } from 'yaml';
+import { isAbsent, isMap, ownValue } from './field.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What the configuration file says, with what the environment says laid over it. */
+export interface Overlaid {
+  readonly value: Readonly<Record<string, unknown>>;
+  /** Path joined by dots → the variable that it came from. */
+  readonly sources: ReadonlyMap<string, string>;
+}
+
+/** Where a setting comes from, its path, its value. */
+export type Setting = readonly [source: string, path: readonly string[], value: unknown];
+
+interface Variable {
+  readonly name: string;
+  readonly path: readonly string[];
+  /** `list`: the value is written as a YAML list, with or without brackets. */
+  readonly form: 'text' | 'list';
+  /** Counts only where none of these paths says anything. */
+  readonly unless: readonly (readonly string[])[];
+}
+
+/** Patroni's variables for the settings that slotkeeper reads: they win over the file. */
+const patroniVariables: readonly Variable[] = [
+  ...section([], ['scope', 'namespace', 'name']),
+  ...section(['consul'], ['host', 'port', 'url', 'scheme', 'token', 'token_file', 'dc', 'consistency', 'verify']),
+  ...section(['consul'], ['cacert', 'cert', 'key', 'register_service', 'service_check_interval']),
+  ...section(['consul'], ['service_check_tls_server_name']),
+  ...section(['consul'], ['checks', 'service_tags'], 'list'),
+  ...section(
+    ['restapi'],
+    ['listen', 'connect_address', 'certfile', 'keyfile', 'keyfile_password', 'cafile', 'ciphers'],
+  ),
+  ...section(['restapi'], ['verify_client', 'allowlist', 'allowlist_include_members']),
+  ...section(['postgresql'], ['listen', 'connect_address', 'data_dir', 'pgpass', 'bin_dir']),
+  ...section(['log'], ['level', 'type', 'format']),
+  ...account('RESTAPI', ['restapi', 'authentication'], []),
+  ...['superuser', 'replication'].flatMap((role) =>
+    account(
+      role.toUpperCase(),
+      ['postgresql', 'authentication', role],
+      ['sslmode', 'sslcert', 'sslkey', 'sslrootcert', 'sslpassword', 'sslcrl', 'sslcrldir', 'channel_binding'],
+    ),
+  ),
+];
+
+/** Consul's own variables: they count where neither the file nor Patroni's variables say anything. */
+const consulVariables: readonly Variable[] = [
+  fallback('CONSUL_HTTP_ADDR', 'url', ['host', 'url', 'port']),
+  fallback('CONSUL_HTTP_TOKEN', 'token', ['token', 'token_file']),
+  fallback('CONSUL_HTTP_TOKEN_FILE', 'token_file', ['token', 'token_file']),
+  fallback('CONSUL_CACERT', 'cacert', ['cacert']),
+  fallback('CONSUL_CLIENT_CERT', 'cert', ['cert']),
+  fallback('CONSUL_CLIENT_KEY', 'key', ['key']),
+  fallback('CONSUL_HTTP_SSL_VERIFY', 'verify', ['verify']),
+];
+
+const otherStores = /^PATRONI_(ETCD3?|ZOOKEEPER|EXHIBITOR|RAFT|KUBERNETES|CITUS)_./;
+
+/** Lays the environment over the file's values. Variables that are empty count as not set, as in Patroni. */
+export function overlayEnvironment(file: Readonly<Record<string, unknown>>, env: Environment): Overlaid {
+  const patroni = overlay({ value: file, sources: new Map() }, settingsFrom(patroniVariables, env));
+  const unsaid = consulVariables.filter(({ unless }) => unless.every((path) => isAbsent(valueAt(patroni.value, path))));
+  const stores = Object.keys(env).flatMap((name): readonly Setting[] => {
+    const store = env[name] === '' ? undefined : otherStores.exec(name)?.[1]?.toLowerCase();
+    return store === undefined ? [] : [[name, [store], {}]];
+  });
+  return overlay(patroni, [...settingsFrom(unsaid, env), ...stores]);
+}
+
+/** Lays single settings over a document. One that has no place (a section is not an object) is left out. */
+export function overlay(below: Overlaid, settings: readonly Setting[]): Overlaid {
+  const value = structuredClone(below.value) as Record<string, unknown>;
+  const sources = new Map(below.sources);
+  for (const [source, path, found] of settings) {
+    if (setAt(value, path, found)) sources.set(path.join('.'), source);
+  }
+  return { value, sources };
+}
+
+function settingsFrom(variables: readonly Variable[], env: Environment): readonly Setting[] {
+  return variables.flatMap(({ name, path, form }): readonly Setting[] => {
+    const raw = env[name] ?? '';
+    return raw === '' ? [] : [[name, path, form === 'list' ? listFrom(raw) : raw]];
+  });
+}
+
+function section(
+  path: readonly string[],
+  names: readonly string[],
+  form: Variable['form'] = 'text',
+): readonly Variable[] {
+  return names.map((name) => ({
+    name: ['PATRONI', ...path, name].join('_').toUpperCase(),
+    path: [...path, name],
+    form,
+    unless: [],
+  }));
+}
+
+function account(prefix: string, path: readonly string[], more: readonly string[]): readonly Variable[] {
+  return ['username', 'password', ...more].map((name) => ({
+    name: `PATRONI_${prefix}_${name.toUpperCase()}`,
+    path: [...path, name],
+    form: 'text',
+    unless: [],
+  }));
+}
+
+function fallback(name: string, key: string, unless: readonly string[]): Variable {
+  return { name, path: ['consul', key], form: 'text', unless: unless.map((it) => ['consul', it]) };
+}
+
+function valueAt(root: unknown, path: readonly string[]): unknown {
+  return path.reduce<unknown>((at, key) => (isMap(at) ? ownValue(at, key) : undefined), root);
+}
+
+/** Sets a value, making the sections on the way; false where the file has something else than a section there. */
+function setAt(root: Record<string, unknown>, path: readonly string[], value: unknown): boolean {
+  let at = root;
+  for (const key of path.slice(0, -1)) {
+    const next = (at[key] ??= {});
+    if (!isMap(next)) return false;
+    at = next;
+  }
+  at[path.at(-1) ?? ''] = value;
+  return true;
+}
+
+/** A list as Patroni reads it from a variable; anything that is not one stays a text, which the field then refuses. */
+function listFrom(raw: string): unknown {
+  const source = raw.trim().startsWith('-') || raw.includes('[') ? raw : `[${raw}]`;
+  const document = parseDocument(source, { prettyErrors: false });
+  return document.errors.length === 0 ? document.toJS() : raw;
+}

@@ -1,0 +1,33 @@
+/** What the demo has shown, as its last line with `--json`. Times in milliseconds. */
+export interface Summary {
+  /** Only when no acknowledged row was lost. */
+  readonly ok: boolean;
+  readonly lost: number;
+  readonly duplicated: number;
+  /** Rows that were written and acknowledged. */
+  readonly rows: number;
+  readonly received: number;
+  /** From the write of the configuration until the slot was ready on every standby. */
+  readonly slotReadyMs: number;
+  /** From the kill of the primary until the consumer streamed from the slot on the new one. */
+  readonly failoverMs: number;
+  readonly lostRows: readonly number[];
+}
+
+/** The summary in words. */
+export function summaryLines(summary: Summary): readonly string[] {
+  const { rows, received, lost, duplicated, slotReadyMs, failoverMs } = summary;
+  return [
+    `rows written and acknowledged   ${rows}`,
+    `rows received                   ${received}`,
+    `lost                            ${lost}${lost === 0 ? '' : `  (${summary.lostRows.slice(0, 10).join(', ')}${lost > 10 ? ', …' : ''})`}`,
+    `received twice                  ${duplicated}`,
+    `slot ready on every standby     ${seconds(slotReadyMs)} after it was declared`,
+    `consumer on the new primary     ${seconds(failoverMs)} after the old one was killed`,
+    lost === 0 ? 'Nothing was lost.' : 'CHANGES WERE LOST.',
+  ];
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(1)} s`;
+}

@@ -1,0 +1,109 @@
+import type { HistoryEntry, Member, SlotHistoryEntry, Status } from './cluster.ts';
+import type { CopyRequest, CopyResult, Ledger } from './local.ts';
+import type { Lsn } from './lsn.ts';
+import type { CheckState, ServiceState } from './service.ts';
+
+/** Where a write to a Consul key ended up. */
+export interface Written {
+  readonly createIndex: number;
+  readonly modifyIndex: number;
+}
+
+/**
+ * Everything that the agent can do, declared once: the fields of each action and what it resolves to. The union, the
+ * constructors' shape and the table of executors derive from this interface, so that an action without an executor
+ * does not compile.
+ */
+export interface ActionKinds {
+  /** Destroy the session of an earlier run of this agent, which still holds our member key. */
+  end_former_session: { fields: { session: string }; result: null };
+  publish_member: { fields: { session: string; member: Member }; result: Written };
+  acquire_leader: { fields: { session: string }; result: Written };
+  /** Hand over: release, so that no lock delay follows. */
+  release_leader: { fields: { session: string }; result: null };
+  publish_status: { fields: { session: string; status: Status; legacyOptime: boolean }; result: Written };
+  publish_history: { fields: { session: string; history: readonly HistoryEntry[] }; result: Written };
+  publish_slot_history: { fields: { session: string; slotHistory: readonly SlotHistoryEntry[] }; result: Written };
+  register_service: { fields: { service: ServiceState }; result: null };
+  report_check: { fields: { check: CheckState }; result: 'updated' | 'unknown' };
+  take_turn: { fields: { session: string }; result: Written };
+  give_turn: { fields: { session: string }; result: null };
+
+  copy_slots: { fields: { request: CopyRequest }; result: CopyResult };
+  start_after_copy: { fields: object; result: null };
+  set_feedback: { fields: { mode: 'on' | 'reset' }; result: null };
+
+  create_logical_slot: { fields: { slot: string; database: string; plugin: string }; result: null };
+  create_physical_slot: { fields: { slot: string }; result: null };
+  advance_logical_slot: { fields: { slot: string; database: string; target: Lsn }; result: Lsn };
+  advance_physical_slot: { fields: { slot: string; target: Lsn }; result: Lsn };
+  /** `result`: whether the slot is gone; an active slot stays. */
+  drop_slot: { fields: { slot: string; type: 'logical' | 'physical'; why: string }; result: boolean };
+  save_ledger: { fields: { ledger: Ledger }; result: null };
+}
+
+export type ActionKind = keyof ActionKinds;
+export type ActionOf<K extends ActionKind> = { readonly kind: K } & Readonly<ActionKinds[K]['fields']>;
+export type Action = { [K in ActionKind]: ActionOf<K> }[ActionKind];
+export type ResultOf<K extends ActionKind> = ActionKinds[K]['result'];
+
+/** How an action ended. `atMs` are monotonic milliseconds. */
+export type Outcome = { readonly startedAtMs: number; readonly endedAtMs: number } & (
+  | {
+      readonly kind: 'done';
+      readonly done: { [K in ActionKind]: { readonly action: ActionOf<K>; readonly result: ResultOf<K> } }[ActionKind];
+    }
+  | { readonly kind: 'failed'; readonly action: Action; readonly failure: ActionFailure }
+);
+
+export interface ActionFailure {
+  readonly message: string;
+  /** PostgreSQL's code, when PostgreSQL refused. */
+  readonly sqlstate: string | null;
+  /** Consul does not know our session (any more). */
+  readonly sessionDead: boolean;
+  /** A transaction was refused because something changed meanwhile: look again, nothing is wrong. */
+  readonly refused: boolean;
+}
+
+/**
+ * What an action occupies while it runs. Two actions of one lane never run at once; lanes never wait for each other
+ * (S5: every slot has a lane of its own).
+ */
+export function laneOf(action: Action): string {
+  switch (action.kind) {
+    case 'end_former_session':
+    case 'publish_member':
+      return 'consul:member';
+    case 'acquire_leader':
+    case 'release_leader':
+    case 'publish_status':
+    case 'publish_history':
+    case 'publish_slot_history':
+      return 'consul:leader';
+    case 'register_service':
+    case 'report_check':
+      return 'consul:service';
+    case 'take_turn':
+    case 'give_turn':
+      return 'consul:turn';
+    case 'copy_slots':
+    case 'start_after_copy':
+      return 'server';
+    case 'set_feedback':
+      return 'settings';
+    case 'save_ledger':
+      return 'ledger';
+    case 'create_logical_slot':
+    case 'create_physical_slot':
+    case 'advance_logical_slot':
+    case 'advance_physical_slot':
+    case 'drop_slot':
+      return `slot:${action.slot}`;
+  }
+}
+
+/** Names an action among all others, without what changes from turn to turn: failures are counted by this. */
+export function keyOf(action: Action): string {
+  return 'slot' in action ? `${action.kind}:${action.slot}` : action.kind;
+}

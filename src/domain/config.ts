@@ -1,0 +1,49 @@
+import type { DeclaredSlot } from './slot.ts';
+
+/** One entry of `ignore_slots`: a slot matches when every field that is given is equal. */
+export interface SlotMatcher {
+  readonly name?: string;
+  readonly type?: 'logical' | 'physical';
+  readonly database?: string;
+  readonly plugin?: string;
+}
+
+/** One term of the filter `synchronize_slot_names`, in the grammar of pg_failover_slots. */
+export interface SlotFilterTerm {
+  readonly key: 'name' | 'name_like' | 'plugin';
+  readonly value: string;
+}
+
+/** slotkeeper's own part of the dynamic configuration, key `failover_slots`. */
+export interface FailoverSlotsConfig {
+  /** Null = the default for the server's version and method. */
+  readonly synchronizeSlotNames: readonly SlotFilterTerm[] | null;
+  readonly dropExtraSlots: boolean;
+  /** Whether a standby may be restarted to get a slot. */
+  readonly restart: 'allow' | 'never';
+  /** How slots get onto standbys. `auto` = the best that the version has. */
+  readonly method: 'auto' | 'file_copy';
+  /** Whether a logical slot that was lost may be made anew, with a gap record (S3). */
+  readonly recreateLost: boolean;
+}
+
+/** The cluster's configuration: the value of the key `config`, checked. Times in seconds as in Patroni. */
+export interface DynamicConfig {
+  readonly ttl: number;
+  readonly loopWait: number;
+  readonly retryTimeout: number;
+  readonly pause: boolean;
+  readonly slots: ReadonlyMap<string, DeclaredSlot>;
+  readonly ignoreSlots: readonly SlotMatcher[];
+  readonly failoverSlots: FailoverSlotsConfig;
+}
+
+/** `tags` of a member, checked; unknown tags are kept for readers of the member key. */
+export interface Tags {
+  readonly nofailover: boolean;
+  readonly nostream: boolean;
+  readonly replicatefrom: string | null;
+  readonly raw: Readonly<Record<string, unknown>>;
+}
+
+export const noTags: Tags = { nofailover: false, nostream: false, replicatefrom: null, raw: {} };

@@ -1,0 +1,79 @@
+import type { Lsn } from './lsn.ts';
+import type { Slot } from './slot.ts';
+
+export type Role = 'primary' | 'standby';
+
+/** What a standby says of the stream it receives (`pg_stat_wal_receiver`). */
+export interface WalReceiver {
+  readonly status: string;
+  readonly senderHost: string | null;
+  readonly senderPort: number | null;
+  readonly slotName: string | null;
+  readonly receivedTimeline: number | null;
+}
+
+/** One row of `pg_stat_replication`. */
+export interface ReplicationClient {
+  readonly applicationName: string;
+  readonly clientAddress: string | null;
+  readonly state: string;
+  readonly syncState: string;
+  readonly sentLsn: Lsn | null;
+  readonly replayLsn: Lsn | null;
+  readonly slotName: string | null;
+}
+
+/** The settings that slotkeeper's decisions rest on. */
+export interface ServerSettings {
+  readonly walLevel: string;
+  readonly maxReplicationSlots: number;
+  readonly maxWalSenders: number;
+  readonly hotStandbyFeedback: boolean;
+  /** Empty = streams without a slot. */
+  readonly primarySlotName: string;
+  /** Where `primary_conninfo` points; never the whole string, it holds a password. */
+  readonly upstreamHost: string | null;
+  readonly upstreamPort: number | null;
+}
+
+/** What the agent's own database role may do. */
+export interface Privileges {
+  readonly superuser: boolean;
+  readonly replication: boolean;
+  /** May execute `pg_read_binary_file(text)`: needed on the primary by the file copy. */
+  readonly readBinaryFile: boolean;
+  /** May see other users' replication rows (`pg_monitor` or superuser). */
+  readonly monitor: boolean;
+}
+
+/** Everything that one look at the local server tells, at one moment. */
+export interface ServerLook {
+  readonly systemIdentifier: string;
+  /** `server_version_num`, e.g. 150018. */
+  readonly versionNum: number;
+  readonly role: Role;
+  readonly timeline: number;
+  readonly startedAtWallMs: number;
+  /** Primary: `pg_current_wal_lsn()`, written. Standby: null. */
+  readonly currentLsn: Lsn | null;
+  /** Standby: the highest received (flushed) and replayed positions. Primary: null. */
+  readonly receivedLsn: Lsn | null;
+  readonly replayedLsn: Lsn | null;
+  readonly replayPaused: boolean;
+  readonly replayedAtWallMs: number | null;
+  readonly receiver: WalReceiver | null;
+  readonly settings: ServerSettings;
+  readonly privileges: Privileges;
+  readonly slots: readonly Slot[];
+  readonly replication: readonly ReplicationClient[];
+  /** Names of the databases that exist and allow connections. */
+  readonly databases: readonly string[];
+}
+
+/** How far this server is: what it has written (primary) or replayed (standby). */
+export function positionOf(look: ServerLook): Lsn | null {
+  return look.role === 'primary' ? look.currentLsn : look.replayedLsn;
+}
+
+/** Why a look failed, as far as it can be told apart. */
+export type ServerTrouble = 'not_running' | 'starting' | 'stopping' | 'refused' | 'timeout' | 'other';

@@ -1,0 +1,24 @@
+/** The oldest PostgreSQL that can advance a slot (S7). */
+export const oldestMajor = 11;
+
+/** 150018 → 15. Valid from PostgreSQL 10 on. */
+export function majorOf(versionNum: number): number {
+  return Math.floor(versionNum / 10_000);
+}
+
+/** 150018 → "15.18". */
+export function versionText(versionNum: number): string {
+  return `${majorOf(versionNum)}.${versionNum % 10_000}`;
+}
+
+/**
+ * Whether `statement_timeout` stops an advance that waits for old transactions (FACTS: from 13.22, 14.19, 15.14, 16.10,
+ * 17.6 and every 18). Where it does not, nothing does.
+ */
+export function advanceCanBeStopped(versionNum: number): boolean {
+  const since: Readonly<Record<number, number>> = { 13: 22, 14: 19, 15: 14, 16: 10, 17: 6 };
+  const major = majorOf(versionNum);
+  if (major >= 18) return true;
+  const minor = since[major];
+  return minor !== undefined && versionNum % 10_000 >= minor;
+}

@@ -1,0 +1,167 @@
+import type { Problem } from '../domain/problem.ts';
+import type { ServerLook } from '../domain/server.ts';
+import { slotNameFromMemberName } from '../domain/slot.ts';
+import { majorOf, oldestMajor, versionText } from '../domain/version.ts';
+import { needsFeedback } from '../view/feedback.ts';
+import { configOf, followedSlots, freshLook } from '../view/select.ts';
+import type { View } from '../view/view.ts';
+import { hasRoom, roomProblem } from './budget.ts';
+import { isTakenByAnother, severalPrimaries } from './leadership.ts';
+import { declaredSlotProblems } from './primary-slots.ts';
+
+/** Everything that is wrong and that a person can mend, each with the command or setting that mends it (S7). */
+export function problemsOf(view: View): readonly Problem[] {
+  const look = freshLook(view);
+  return [
+    ...view.reported.values(),
+    ...clusterProblems(view),
+    ...(look === null ? [] : serverProblems(view, look)),
+    ...declaredSlotProblems(view),
+  ];
+}
+
+function clusterProblems(view: View): Problem[] {
+  const problems: Problem[] = [];
+  const several = severalPrimaries(view);
+  if (several !== null) {
+    problems.push({
+      code: 'two_primaries',
+      severity: 'error',
+      what: `${several}; nobody publishes positions and no slot is changed until there is one`,
+      fix: 'stop or demote all of them but one',
+    });
+  }
+  if (isTakenByAnother(view)) {
+    problems.push({
+      code: 'member_name_taken',
+      severity: 'error',
+      what: `another agent, for ${view.consul.keys?.members.get(view.self.name)?.value?.connUrl ?? '?'}, runs under the name ${view.self.name}`,
+      fix: 'give each member of the scope a name of its own',
+    });
+  }
+  for (const [what, key] of unreadableKeys(view)) {
+    if (key !== null) problems.push({ code: 'key_unreadable', severity: 'error', what: `${what}: ${key}`, fix: null });
+  }
+  const config = view.consul.keys?.config ?? null;
+  if (config?.problem != null) {
+    const consequence =
+      view.config === null ? 'no slot is changed until it is right' : 'the last good one stays in force';
+    problems.push({
+      code: 'config_invalid',
+      severity: 'error',
+      what: `the cluster configuration is wrong, ${consequence}: ${config.problem}`,
+      fix: 'correct it with slotkeeper edit-config',
+    });
+  }
+  const initialize = view.consul.keys?.initialize?.value ?? null;
+  const identifier = view.local.look?.systemIdentifier ?? null;
+  if (initialize !== null && identifier !== null && initialize !== '' && initialize !== identifier) {
+    problems.push({
+      code: 'system_identifier',
+      severity: 'error',
+      what: `this server's system identifier is ${identifier}, the scope's is ${initialize}: it belongs to another cluster`,
+      fix: `correct scope or namespace in the agent's configuration, or rebuild the server from the primary`,
+    });
+  }
+  return problems;
+}
+
+function unreadableKeys(view: View): [string, string | null][] {
+  const { keys } = view.consul;
+  if (keys === null) return [];
+  return [
+    ['the key leader', keys.leader?.problem ?? null],
+    ['the key status', keys.status?.problem ?? null],
+    ['the key history', keys.history?.problem ?? null],
+    ['the key slot_history', keys.slotHistory?.problem ?? null],
+    ...[...keys.members].map(([name, key]): [string, string | null] => [`the key members/${name}`, key.problem]),
+  ];
+}
+
+function serverProblems(view: View, look: ServerLook): Problem[] {
+  const problems: Problem[] = [];
+  if (majorOf(look.versionNum) < oldestMajor) {
+    problems.push({
+      code: 'server_too_old',
+      severity: 'error',
+      what: `this server is PostgreSQL ${versionText(look.versionNum)}; ${oldestMajor} is the oldest that can advance a slot`,
+      fix: 'upgrade PostgreSQL',
+    });
+  }
+  if (look.settings.walLevel !== 'logical') {
+    problems.push({
+      code: 'wal_level',
+      severity: 'error',
+      what: `wal_level is ${look.settings.walLevel}, logical slots need logical`,
+      fix: 'ALTER SYSTEM SET wal_level = logical; then restart the server',
+    });
+  }
+  problems.push(...privilegeProblems(look));
+  if (look.role === 'standby') problems.push(...standbyProblems(view, look));
+  return problems;
+}
+
+function privilegeProblems(look: ServerLook): Problem[] {
+  const { privileges } = look;
+  const problems: Problem[] = [];
+  if (!privileges.replication && !privileges.superuser) {
+    problems.push({
+      code: 'privilege_replication',
+      severity: 'error',
+      what: "the agent's database role may not use replication slots",
+      fix: 'ALTER ROLE <role> REPLICATION;',
+    });
+  }
+  if (!privileges.readBinaryFile) {
+    problems.push({
+      code: 'privilege_read_file',
+      severity: 'warning',
+      what: "the agent's database role may not read slot files: no standby can copy a slot from this server while it is the primary",
+      fix: 'GRANT EXECUTE ON FUNCTION pg_read_binary_file(text) TO <role>; (in the database that the agent connects to)',
+    });
+  }
+  if (!privileges.monitor) {
+    problems.push({
+      code: 'privilege_monitor',
+      severity: 'warning',
+      what: "the agent's database role may not see other roles' replication connections",
+      fix: 'GRANT pg_monitor TO <role>;',
+    });
+  }
+  return problems;
+}
+
+function standbyProblems(view: View, look: ServerLook): Problem[] {
+  const followed = followedSlots(view) ?? [];
+  if (followed.length === 0 && !needsFeedback(view)) return [];
+  const problems: Problem[] = [];
+  if (look.settings.primarySlotName === '') {
+    const name = slotNameFromMemberName(view.self.name);
+    problems.push({
+      code: 'primary_slot_name',
+      severity: 'error',
+      what: 'this standby streams without a physical slot: catalog rows that its logical slots need may be vacuumed on the primary',
+      fix: `declare slots.${name}: {"type": "physical"} with slotkeeper edit-config, then ALTER SYSTEM SET primary_slot_name = '${name}'; SELECT pg_reload_conf();`,
+    });
+  }
+  const missing = followed.filter((slot) => !look.slots.some((here) => here.name === slot.name)).length;
+  if (missing > 0 && !hasRoom(look, missing)) problems.push(roomProblem(look));
+  const failure = view.failures.get('set_feedback');
+  if (failure !== undefined && !look.settings.hotStandbyFeedback) {
+    problems.push({
+      code: 'hot_standby_feedback',
+      severity: 'error',
+      what: `hot_standby_feedback is off and could not be switched on: ${failure.message}`,
+      fix: 'ALTER SYSTEM SET hot_standby_feedback = on; SELECT pg_reload_conf();',
+    });
+  }
+  if (missing > 0 && configOf(view).failoverSlots.restart === 'never') {
+    problems.push({
+      code: 'restart_never',
+      severity: 'warning',
+      what: `${missing} slots are missing here, and failover_slots.restart is never`,
+      fix: 'set failover_slots.restart to allow with slotkeeper edit-config',
+    });
+  }
+  return problems;
+}

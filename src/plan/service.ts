@@ -1,0 +1,35 @@
+import { equal } from '../base/equal.ts';
+import { checkStateOf } from '../domain/check.ts';
+import type { ServiceState } from '../domain/service.ts';
+import { freshLook, holdsLeader } from '../view/select.ts';
+import type { View } from '../view/view.ts';
+import type { Intent } from './intent.ts';
+import { act } from './intent.ts';
+
+/** The TTL check `slots` is reported at least this often; Consul takes it for dead after three times as long. */
+export const checkEveryMs = 20_000;
+/** Words that change while the state stays (a moving xid, say) are not worth a call each. */
+const rewordEveryMs = 5_000;
+
+/** The service named after the scope: who is the primary, and which slots are not usable here, in Consul's own views. */
+export function planService(view: View): readonly Intent[] {
+  if (!view.self.registerService || view.local.contact.kind === 'never') return [];
+  const wanted = wantedService(view);
+  const { service, checkReportedAtMs } = view.memory;
+  if (service === null || !equal({ ...service.state, slots: null }, { ...wanted, slots: null })) {
+    return [act({ kind: 'register_service', service: wanted })];
+  }
+  const sinceMs = view.nowMs - (checkReportedAtMs ?? -Infinity);
+  const isOther = service.state.slots.status !== wanted.slots.status;
+  const isReworded = service.state.slots.output !== wanted.slots.output && sinceMs >= rewordEveryMs;
+  return isOther || isReworded || sinceMs >= checkEveryMs ? [act({ kind: 'report_check', check: wanted.slots })] : [];
+}
+
+function wantedService(view: View): ServiceState {
+  const isPrimary = freshLook(view)?.role === 'primary' && holdsLeader(view);
+  return {
+    tags: [isPrimary ? 'primary' : 'replica'],
+    checkPath: isPrimary ? '/primary' : '/replica',
+    slots: checkStateOf(view.verdicts),
+  };
+}

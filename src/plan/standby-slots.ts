@@ -1,0 +1,110 @@
+import type { ServerLook } from '../domain/server.ts';
+import type { LogicalSlot } from '../domain/slot.ts';
+import { minLsn } from '../domain/lsn.ts';
+import type { FollowedSlot } from '../view/select.ts';
+import {
+  configOf,
+  currentStatus,
+  excludedBecause,
+  findSlot,
+  followedSlots,
+  freshLook,
+  isIgnored,
+  isTransient,
+  logicalSlots,
+} from '../view/select.ts';
+import { damageOf } from '../view/verdict.ts';
+import type { View } from '../view/view.ts';
+import { planCopy } from './copy.ts';
+import type { Intent } from './intent.ts';
+import { act, hold } from './intent.ts';
+import { severalPrimaries } from './leadership.ts';
+import { dropUnused } from './primary-slots.ts';
+
+/** How long a slot may stay ahead of its consumer before it is replaced: most consumers pass it long before. */
+const aheadPatienceMs = 60_000;
+
+/** Logical slots on a standby: missing ones are copied, the others advanced, what nobody follows is dropped. */
+export function planStandbySlots(view: View): readonly Intent[] {
+  const look = freshLook(view);
+  if (look?.role !== 'standby') return [];
+  const several = severalPrimaries(view);
+  if (several !== null) return [hold('slots', several)];
+  const followed = followedSlots(view);
+  if (followed === null)
+    return [hold('slots', "the primary's slots are not known: no leader, or it has not published them yet")];
+  if (view.ledger === null) return [hold('slots', 'the ledger has not been read yet')];
+  const excluded = excludedBecause(view);
+  if (excluded !== null) return [hold('slots', excluded), ...dropLeftovers(view, look, [])];
+  const timeline = currentStatus(view.consul.keys)?.extras?.timeline;
+  if (timeline !== look.timeline) {
+    return [
+      hold('slots', `this standby is on timeline ${look.timeline}, the primary on ${timeline ?? 'an unknown one'}`),
+    ];
+  }
+  return [
+    ...followed.flatMap((slot) => advance(view, look, slot)),
+    ...planCopy(
+      view,
+      look,
+      followed.filter((slot) => findSlot(look, slot.name) === undefined),
+      followed.filter((slot) => needsReplacement(view, look, slot)),
+    ),
+    ...dropLeftovers(view, look, followed),
+  ];
+}
+
+function localLogical(look: ServerLook, name: string): LogicalSlot | null {
+  const slot = findSlot(look, name);
+  return slot?.type === 'logical' ? slot : null;
+}
+
+/** Damaged slots, other slots of the same name, and those that stay ahead are replaced by a new copy. */
+function needsReplacement(view: View, look: ServerLook, followed: FollowedSlot): boolean {
+  const local = localLogical(look, followed.name);
+  if (local === null || local.active || local.synced || local.temporary) return false;
+  if (damageOf(followed, local) !== null) return true;
+  const aheadSinceMs = view.memory.slots.get(followed.name)?.aheadSinceMs ?? null;
+  return aheadSinceMs !== null && view.nowMs - aheadSinceMs >= aheadPatienceMs;
+}
+
+/**
+ * S1: the target is the consumer's confirmed position on the primary, and the statement itself goes no further than
+ * what is replayed here; a slot is never moved backward.
+ */
+function advance(view: View, look: ServerLook, followed: FollowedSlot): readonly Intent[] {
+  const local = localLogical(look, followed.name);
+  if (local?.confirmedFlushLsn == null || local.synced || local.temporary) return [];
+  if (local.confirmedFlushLsn >= followed.position) return [];
+  if (damageOf(followed, local) !== null || followed.report.invalidation !== null) return [];
+  if (local.active) return [hold(`slot ${followed.name}`, 'somebody decodes from it on this standby')];
+  const last = view.memory.slots.get(followed.name)?.lastAdvance ?? null;
+  if (last !== null) {
+    // What the last advance could not reach was not replayed yet: only a newer look can say that it is now.
+    const isOutOfReach = minLsn(followed.position, look.replayedLsn ?? 0n) <= local.confirmedFlushLsn;
+    if (last.reached < last.target && isOutOfReach)
+      return [hold(`slot ${followed.name}`, 'this standby has not replayed that far yet')];
+    // Every advance decodes from restart_lsn again, however small its step (FACTS 2): never more than half of the time.
+    if (view.nowMs < last.endedAtMs + last.tookMs) return [];
+  }
+  return [
+    act({ kind: 'advance_logical_slot', slot: followed.name, database: local.database, target: followed.position }),
+  ];
+}
+
+/** S4: what nobody follows or ignores pins WAL and xmin for nobody. */
+function dropLeftovers(view: View, look: ServerLook, followed: readonly FollowedSlot[]): readonly Intent[] {
+  const config = configOf(view);
+  if (view.config === null || !config.failoverSlots.dropExtraSlots) return [];
+  const names = new Set(followed.map((slot) => slot.name));
+  const lost = currentStatus(view.consul.keys)?.extras?.lost;
+  return (
+    logicalSlots(look)
+      .filter(
+        (slot) => !names.has(slot.name) && !isTransient(slot) && !slot.synced && !isIgnored(config.ignoreSlots, slot),
+      )
+      // The last copy of a slot that the primary lost may be all that is left of it.
+      .filter((slot) => lost?.has(slot.name) !== true)
+      .map((slot) => dropUnused(view, slot, 'nobody follows it'))
+  );
+}

@@ -1,0 +1,156 @@
+import type { LogicalSlotReport, LostSlot, PhysicalSlotReport, Status, StatusExtras } from '../domain/cluster.ts';
+import type { Lsn } from '../domain/lsn.ts';
+import type { ServerLook } from '../domain/server.ts';
+import { matchesFilter } from '../domain/slot-filter.ts';
+import type { LogicalSlot } from '../domain/slot.ts';
+import { configOf, freshLook, isIgnored, isTransient, logicalSlots, physicalSlots } from '../view/select.ts';
+import { invalidationOf } from '../view/verdict.ts';
+import type { View } from '../view/view.ts';
+
+/** How long a lost slot that nobody declared is shown; its record in `slot_history` stays. */
+const lostShownMs = 24 * 60 * 60 * 1_000;
+
+/**
+ * The logical slots of this primary that standbys are to have: declared ones, and those that the filter discovers.
+ * A slot that has the name of a declared one but another database or plugin is a conflict, not a followed slot.
+ */
+export function followedOnPrimary(view: View, look: ServerLook): readonly LogicalSlot[] {
+  const config = configOf(view);
+  return logicalSlots(look).filter((slot) => {
+    if (isTransient(slot) || isIgnored(config.ignoreSlots, slot) || slot.confirmedFlushLsn === null) return false;
+    const declared = config.slots.get(slot.name);
+    if (declared !== undefined) return matchesDeclaration(slot, declared);
+    // Without a filter nothing is discovered: every followed slot costs each standby a restart.
+    return matchesFilter(config.failoverSlots.synchronizeSlotNames ?? [], slot);
+  });
+}
+
+export function matchesDeclaration(
+  slot: LogicalSlot,
+  declared: { type: string; database?: string; plugin?: string },
+): boolean {
+  return declared.type === 'logical' && declared.database === slot.database && declared.plugin === slot.plugin;
+}
+
+/** What the key `status` should say; null while this server's state is not known well enough to say anything. */
+export function wantedStatus(view: View): Status | null {
+  const look = freshLook(view);
+  const leader = view.consul.keys?.leader ?? null;
+  if (look === null || look.currentLsn === null || leader === null || view.ledger === null) return null;
+  const followed = followedOnPrimary(view, look);
+  const slots = new Map<string, Lsn>();
+  for (const slot of followed) if (slot.confirmedFlushLsn !== null) slots.set(slot.name, slot.confirmedFlushLsn);
+  for (const slot of physicalSlots(look)) {
+    const isDeclared = configOf(view).slots.get(slot.name)?.type === 'physical';
+    if (isDeclared && slot.restartLsn !== null) slots.set(slot.name, slot.restartLsn);
+  }
+  const extras: StatusExtras = {
+    term: leader.modifyIndex,
+    timeline: look.timeline,
+    membersIndex: view.memory.membersIndex.proven,
+    logical: new Map(followed.map((slot) => [slot.name, reportOf(view, slot)])),
+    physical: physicalReports(look),
+    lost: wantedLost(view, look),
+  };
+  return { optime: look.currentLsn, slots, retainSlots: view.memory.lastStatus?.retainSlots ?? [], extras };
+}
+
+/** What a server says of its physical slots, in `status` and in its member key. */
+export function physicalReports(look: ServerLook): ReadonlyMap<string, PhysicalSlotReport> {
+  return new Map(
+    physicalSlots(look)
+      .filter((slot) => !slot.temporary)
+      .map((slot) => [
+        slot.name,
+        { restartLsn: slot.restartLsn, xmin: slot.xmin, catalogXmin: slot.catalogXmin, active: slot.active },
+      ]),
+  );
+}
+
+function reportOf(view: View, slot: LogicalSlot): LogicalSlotReport {
+  const before = view.memory.lastStatus?.extras?.logical.get(slot.name);
+  return {
+    database: slot.database,
+    plugin: slot.plugin,
+    twoPhase: slot.twoPhase,
+    failover: slot.failover,
+    restartLsn: slot.restartLsn,
+    catalogXmin: slot.catalogXmin,
+    incarnation: view.memory.born.get(slot.name) ?? before?.incarnation ?? slot.confirmedFlushLsn ?? 0n,
+    made: view.ledger?.slots.get(slot.name)?.made ?? false,
+    invalidation: invalidationOf(slot),
+  };
+}
+
+/**
+ * The followed slots that the cluster had and that are gone from this primary (S3): all that a promotion left behind,
+ * and declared ones that somebody dropped. A slot that is not declared and was dropped on purpose is just gone.
+ */
+export function wantedLost(view: View, look: ServerLook): ReadonlyMap<string, LostSlot> {
+  const before = view.memory.lastStatus;
+  const lost = new Map<string, LostSlot>();
+  if (before === null) return lost;
+  const config = configOf(view);
+  const present = new Set(logicalSlots(look).map((slot) => slot.name));
+  const isDeclared = (name: string): boolean => config.slots.get(name)?.type === 'logical';
+  const isSameTerm = before.extras?.term === view.consul.keys?.leader?.modifyIndex;
+  const had = before.extras?.logical.keys() ?? [...before.slots.keys()].filter(isDeclared);
+  for (const name of had) {
+    const from = before.slots.get(name);
+    if (present.has(name) || from === undefined) continue;
+    if (isSameTerm && !isDeclared(name)) continue;
+    const why = isSameTerm ? 'it was dropped on the primary' : 'it was not on the server that was promoted';
+    lost.set(name, { from, why, atWallMs: view.nowWallMs });
+  }
+  for (const [name, entry] of before.extras?.lost ?? []) {
+    if (present.has(name)) continue;
+    if (isDeclared(name) || view.nowWallMs - entry.atWallMs < lostShownMs) lost.set(name, entry);
+  }
+  return lost;
+}
+
+/** What made a difference between the status that is there and the one that is wanted; it decides how soon to write. */
+export type StatusChange = 'none' | 'optime' | 'details' | 'positions' | 'slots';
+
+export function statusChange(before: Status | null, wanted: Status): StatusChange {
+  const from = before?.extras ?? null;
+  const to = wanted.extras;
+  if (before === null || from === null || to === null) return 'slots';
+  if (from.term !== to.term || from.timeline !== to.timeline) return 'slots';
+  if (!sameKeys(from.lost, to.lost) || !sameKeys(from.logical, to.logical) || !sameKeys(from.physical, to.physical))
+    return 'slots';
+  if (!sameKeys(before.slots, wanted.slots)) return 'slots';
+  for (const [name, slot] of to.logical) if (isOther(from.logical.get(name), slot)) return 'slots';
+  for (const [name, slot] of to.physical) if (isOtherLink(from.physical.get(name), slot)) return 'slots';
+  for (const name of to.logical.keys()) if (before.slots.get(name) !== wanted.slots.get(name)) return 'positions';
+  if (from.membersIndex !== to.membersIndex) return 'positions';
+  for (const [name, slot] of to.logical) {
+    const old = from.logical.get(name);
+    if (old?.catalogXmin !== slot.catalogXmin || old.restartLsn !== slot.restartLsn) return 'details';
+  }
+  for (const [name, slot] of to.physical)
+    if (from.physical.get(name)?.catalogXmin !== slot.catalogXmin) return 'details';
+  if (before.optime !== wanted.optime) return 'optime';
+  for (const [name, lsn] of wanted.slots) if (before.slots.get(name) !== lsn) return 'optime';
+  return 'none';
+}
+
+function isOther(before: LogicalSlotReport | undefined, now: LogicalSlotReport): boolean {
+  return (
+    before?.database !== now.database ||
+    before.plugin !== now.plugin ||
+    before.twoPhase !== now.twoPhase ||
+    before.failover !== now.failover ||
+    before.incarnation !== now.incarnation ||
+    before.made !== now.made ||
+    before.invalidation !== now.invalidation
+  );
+}
+
+function isOtherLink(before: PhysicalSlotReport | undefined, now: PhysicalSlotReport): boolean {
+  return before?.active !== now.active || (before.catalogXmin === null) !== (now.catalogXmin === null);
+}
+
+export function sameKeys(a: ReadonlyMap<string, unknown>, b: ReadonlyMap<string, unknown>): boolean {
+  return a.size === b.size && [...a.keys()].every((key) => b.has(key));
+}

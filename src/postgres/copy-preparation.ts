@@ -1,0 +1,114 @@
+import { realpath } from 'node:fs/promises';
+import type { CopyRequest } from '../domain/local.ts';
+import { parseLsn } from '../domain/lsn.ts';
+import { majorOf } from '../domain/version.ts';
+import { type Connection, connect } from './client.ts';
+import { parseUrl } from './conninfo.ts';
+import type { CopyWork } from './copy.ts';
+import { type CopyTarget, checkSlots } from './copy-check.ts';
+import { type FetchedSlot, type SkippedSlot, fetchSlot } from './copy-source.ts';
+import { type DataDirectory, walFileSuffixes } from './data-directory.ts';
+import { ServerError } from './port.ts';
+import type { LocalServerSettings } from './settings.ts';
+import { copySource } from './sql/copy-source.ts';
+import { copyTarget } from './sql/copy-target.ts';
+import type { LookRow } from './sql/look.ts';
+import type { Statement } from './statement.ts';
+
+export interface CopyPreparation {
+  readonly settings: LocalServerSettings;
+  readonly directory: DataDirectory;
+  readonly look: (signal: AbortSignal) => Promise<LookRow>;
+  readonly ask: <Result>(statement: Statement<Result>, signal: AbortSignal) => Promise<Result>;
+}
+
+/**
+ * Everything about a copy that can be done while the server runs: reads what the primary has and sorts out what of it
+ * this server can take. Changes nothing anywhere. Throws ServerError.
+ */
+export async function prepareCopy(
+  preparation: CopyPreparation,
+  request: CopyRequest,
+  signal: AbortSignal,
+): Promise<{ readonly work: CopyWork; readonly skipped: readonly SkippedSlot[] }> {
+  const here = await preparation.look(signal);
+  if (!here.inRecovery) throw new ServerError('copy slots: this server is a primary', 'other', null);
+  const fetched = await fetchAll(preparation, request, here, signal);
+  const target = await targetOf(preparation, here, signal);
+  const checked = checkSlots(fetched.slots, request.slots, request.replace, target);
+  const wanted = new Set(request.slots.map(({ name }) => name));
+  const remove = request.replace.filter((name) => !wanted.has(name) && isIdle(target, name));
+  return {
+    work: { slots: checked.accepted, remove, target },
+    skipped: [...fetched.skipped, ...checked.skipped],
+  };
+}
+
+function isIdle(target: CopyTarget, name: string): boolean {
+  const slot = target.slots.get(name);
+  return slot?.type === 'logical' && !slot.active;
+}
+
+async function fetchAll(
+  { settings }: CopyPreparation,
+  request: CopyRequest,
+  here: LookRow,
+  signal: AbortSignal,
+): Promise<{ readonly slots: readonly FetchedSlot[]; readonly skipped: readonly SkippedSlot[] }> {
+  const address = parseUrl(request.primaryUrl);
+  if (address === undefined)
+    throw new ServerError("copy slots: the primary's connection URL is not one", 'other', null);
+  const { connectMs, lookMs } = settings.timeouts;
+  const primary = await connect(
+    address,
+    settings.credentials,
+    { connectTimeoutMs: connectMs, statementTimeoutMs: lookMs },
+    signal,
+  );
+  try {
+    const major = await verifiedMajor(primary, here, signal);
+    const slots: FetchedSlot[] = [];
+    const skipped: SkippedSlot[] = [];
+    for (const wanted of request.slots) {
+      const fetched = await fetchSlot(primary, wanted, major, signal);
+      if ('slot' in fetched) slots.push(fetched.slot);
+      else skipped.push(fetched.skipped);
+    }
+    return { slots, skipped };
+  } finally {
+    await primary.close();
+  }
+}
+
+/** The files of one major version mean nothing to another, and those of another cluster do harm. */
+async function verifiedMajor(primary: Connection, here: LookRow, signal: AbortSignal): Promise<number> {
+  const source = await primary.run(copySource(), signal);
+  const refuse = (why: string): never => {
+    throw new ServerError(`copy slots: ${why}`, 'other', null);
+  };
+  if (source.inRecovery) return refuse('the server that is said to be the primary is a standby');
+  if (source.systemIdentifier !== here.systemIdentifier) return refuse('the primary belongs to another cluster');
+  const major = majorOf(source.versionNum);
+  const own = majorOf(here.versionNum);
+  return major === own ? major : refuse(`the primary is PostgreSQL ${major}, this server ${own}`);
+}
+
+async function targetOf({ directory, ask }: CopyPreparation, here: LookRow, signal: AbortSignal): Promise<CopyTarget> {
+  const target = await ask(copyTarget(), signal);
+  if (target.dataDirectory !== null && (await realpath(directory.root)) !== (await realpath(target.dataDirectory))) {
+    const what = `the server's data directory is ${target.dataDirectory}, the configured one ${directory.root}`;
+    throw new ServerError(`copy slots: ${what}`, 'other', null);
+  }
+  return {
+    walLevel: here.settings.walLevel,
+    hotStandby: target.hotStandby,
+    maxReplicationSlots: here.settings.maxReplicationSlots,
+    replayedLsn: here.replayedLsn === null ? null : (parseLsn(here.replayedLsn) ?? null),
+    walSegmentBytes: here.walSegmentBytes,
+    walFiles: await walFileSuffixes(directory),
+    databaseOids: new Map(target.databases.map(({ name, oid }) => [name, oid])),
+    slots: new Map(
+      here.slots.filter(({ temporary }) => !temporary).map(({ name, type, active }) => [name, { type, active }]),
+    ),
+  };
+}

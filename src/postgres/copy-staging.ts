@@ -1,0 +1,113 @@
+import { readFile, readdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { snapshotFileName } from '../domain/lsn.ts';
+import { slotNamePattern } from '../domain/slot.ts';
+import type { FetchedSlot } from './copy-source.ts';
+import { type DataDirectory, slotDirectory } from './data-directory.ts';
+import { type Ownership, isMissing, makeDirectory, renameDurably, syncDirectory, writeSynced } from './durable-file.ts';
+
+/**
+ * The folder in the data directory where everything is written, and made to last, before the server is stopped: a full
+ * disk then costs no restart, and what is left to do while the server is down is to rename. It holds the intent, too:
+ * the file that tells a later agent that this one stopped the server.
+ */
+const stagingName = 'slotkeeper.copy';
+const intentName = 'intent.json';
+const stateName = 'state';
+
+const intentFile = z.object({
+  member: z.string(),
+  slots: z.array(z.string().regex(slotNamePattern)),
+});
+
+/** What an agent was about to do to its server. */
+export type CopyIntent = z.infer<typeof intentFile>;
+
+function stagingOf(directory: DataDirectory): string {
+  return join(directory.root, stagingName);
+}
+
+/** Writes the files of the slots beside their later places. Throws, with nothing left behind, when they do not fit. */
+export async function stage(directory: DataDirectory, slots: readonly FetchedSlot[], owner: Ownership): Promise<void> {
+  const staging = stagingOf(directory);
+  await rm(staging, { recursive: true, force: true });
+  try {
+    await makeDirectory(staging, owner);
+    for (const { name, state, stateFile, snapshotFile } of slots) {
+      await makeDirectory(join(staging, name), owner);
+      await writeSynced(join(staging, name, stateName), stateFile, owner);
+      await syncDirectory(join(staging, name));
+      if (snapshotFile !== null)
+        await writeSynced(join(staging, snapshotFileName(state.restartLsn)), snapshotFile, owner);
+    }
+    await syncDirectory(staging);
+    await syncDirectory(directory.root);
+  } catch (error) {
+    await rm(staging, { recursive: true, force: true }).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** From here on a stopped server is this copy's doing. */
+export async function writeIntent(directory: DataDirectory, intent: CopyIntent, owner: Ownership): Promise<void> {
+  const staging = stagingOf(directory);
+  await writeSynced(join(staging, `${intentName}.tmp`), JSON.stringify(intent), owner);
+  await renameDurably(join(staging, `${intentName}.tmp`), join(staging, intentName));
+}
+
+/** The intent of an earlier agent of this member; null = there is none. One of another member came with a base backup. */
+export async function readIntent(directory: DataDirectory, member: string): Promise<CopyIntent | null> {
+  try {
+    const intent = intentFile.parse(JSON.parse(await readFile(join(stagingOf(directory), intentName), 'utf8')));
+    return intent.member === member ? intent : null;
+  } catch (error) {
+    if (isMissing(error) || error instanceof SyntaxError || error instanceof z.ZodError) return null;
+    throw error;
+  }
+}
+
+/** The copy is over, whatever came of it. The intent goes first: what else is left says nothing. */
+export async function clearStaging(directory: DataDirectory): Promise<void> {
+  const staging = stagingOf(directory);
+  if ((await stat(staging).catch(() => null)) === null) return;
+  await rm(join(staging, intentName), { force: true });
+  await syncDirectory(staging);
+  await rm(staging, { recursive: true, force: true });
+  await syncDirectory(directory.root);
+}
+
+/** Moves the staged snapshots to where decoding looks for them. Before the slots, so that no slot is without its own. */
+export async function placeSnapshots(directory: DataDirectory): Promise<void> {
+  const staging = stagingOf(directory);
+  for (const name of (await readdir(staging)).filter((entry) => entry.endsWith('.snap'))) {
+    await rename(join(staging, name), join(directory.snapshots, name));
+  }
+  await syncDirectory(directory.snapshots);
+}
+
+/** Moves a staged slot into place, whole, in one rename: the server has it or has it not, after a crash as well. */
+export async function placeSlot(directory: DataDirectory, name: string): Promise<void> {
+  const staged = join(stagingOf(directory), name);
+  const place = slotDirectory(directory, name);
+  if ((await stat(place).catch(() => null)) === null) {
+    await renameDurably(staged, place);
+  } else {
+    // To replace a slot without a moment in which it is not there, only its file changes.
+    await renameDurably(join(staged, stateName), join(place, stateName));
+  }
+}
+
+/** Removes a slot of a stopped server. PostgreSQL itself clears away what ends in `.tmp` when it starts. */
+export async function removeSlot(directory: DataDirectory, name: string): Promise<void> {
+  const place = slotDirectory(directory, name);
+  const leaving = `${place}.tmp`;
+  await rm(leaving, { recursive: true, force: true });
+  try {
+    await renameDurably(place, leaving);
+  } catch (error) {
+    if (isMissing(error)) return;
+    throw error;
+  }
+  await rm(leaving, { recursive: true, force: true });
+}

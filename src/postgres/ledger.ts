@@ -1,0 +1,84 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { describeError } from '../base/errors.ts';
+import type { Ledger } from '../domain/local.ts';
+import { type Lsn, formatLsn, parseLsn } from '../domain/lsn.ts';
+import { type DataDirectory, ownershipOf } from './data-directory.ts';
+import { isMissing, replaceFile } from './durable-file.ts';
+import { LedgerError } from './port.ts';
+
+/** Beside the data, so that whatever replaces the data replaces the memory of it. */
+export const ledgerFileName = 'slotkeeper.state.json';
+
+const lsn = z.string().transform((text, context): Lsn => {
+  const value = parseLsn(text);
+  if (value !== undefined) return value;
+  context.addIssue({ code: 'custom', message: 'not a WAL position' });
+  return z.NEVER;
+});
+
+const ledgerFile = z.object({
+  member: z.string(),
+  systemIdentifier: z.string(),
+  feedbackSet: z.boolean(),
+  slots: z.array(
+    z.object({
+      name: z.string(),
+      made: z.boolean(),
+      decodable: z.boolean(),
+      firstRestartLsn: lsn.nullable(),
+      incarnation: lsn.nullable(),
+    }),
+  ),
+});
+
+/** Whose ledger is asked for. A file of another member or cluster came with a base backup or a rewind: it says nothing. */
+export type LedgerOwner = Pick<Ledger, 'member' | 'systemIdentifier'>;
+
+export function emptyLedger({ member, systemIdentifier }: LedgerOwner): Ledger {
+  return { member, systemIdentifier, slots: new Map(), feedbackSet: false };
+}
+
+/** Empty when there is no file, or one of another owner. Throws LedgerError when the file cannot be read. */
+export async function readLedgerFile(directory: DataDirectory, owner: LedgerOwner): Promise<Ledger> {
+  const path = join(directory.root, ledgerFileName);
+  try {
+    const ledger = decodeLedger(await readFile(path, 'utf8'));
+    const ours = ledger.member === owner.member && ledger.systemIdentifier === owner.systemIdentifier;
+    return ours ? ledger : emptyLedger(owner);
+  } catch (error) {
+    if (isMissing(error)) return emptyLedger(owner);
+    throw new LedgerError(`${path} cannot be read: ${describeError(error)}`, emptyLedger(owner), { cause: error });
+  }
+}
+
+/** Replaces the file whole; on disk when this resolves. */
+export async function writeLedgerFile(directory: DataDirectory, ledger: Ledger): Promise<void> {
+  await replaceFile(join(directory.root, ledgerFileName), encodeLedger(ledger), await ownershipOf(directory));
+}
+
+export function encodeLedger(ledger: Ledger): string {
+  const slots = [...ledger.slots].map(([name, slot]) => ({
+    name,
+    made: slot.made,
+    decodable: slot.decodable,
+    firstRestartLsn: textOf(slot.firstRestartLsn),
+    incarnation: textOf(slot.incarnation),
+  }));
+  return `${JSON.stringify({ ...ledger, slots }, null, 2)}\n`;
+}
+
+/** Throws when the text is not a ledger; the message names the first place that is wrong. */
+export function decodeLedger(text: string): Ledger {
+  const parsed = ledgerFile.safeParse(JSON.parse(text));
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new Error(`${issue?.path.join('.') ?? '?'}: ${issue?.message ?? 'not a ledger'}`);
+  }
+  return { ...parsed.data, slots: new Map(parsed.data.slots.map(({ name, ...slot }) => [name, slot])) };
+}
+
+function textOf(position: Lsn | null): string | null {
+  return position === null ? null : formatLsn(position);
+}

@@ -1,0 +1,102 @@
+import type { Ledger } from '../domain/local.ts';
+import { type ConnectOptions, type Connection, connect } from './client.ts';
+import { dataDirectory } from './data-directory.ts';
+import { createFileCopy } from './file-copy.ts';
+import { emptyLedger, readLedgerFile, writeLedgerFile } from './ledger.ts';
+import { primaryTimeline, serverLook } from './look.ts';
+import { createLooker } from './looker.ts';
+import { createPool } from './pool.ts';
+import { type LocalServer, ServerError } from './port.ts';
+import type { LocalServerSettings } from './settings.ts';
+import { slotActions } from './slot-actions.ts';
+import { unseenFiles, watchFilesOnDisk } from './slot-files-on-disk.ts';
+import { alterFeedback, reloadConfiguration } from './sql/feedback.ts';
+import { timelineHistory } from './sql/timeline-history.ts';
+import { standbyTimeline } from './standby-timeline.ts';
+import type { Statement } from './statement.ts';
+
+const poolLimits = { maxRunning: 16, maxIdle: 4, idleMs: 15_000 };
+
+/**
+ * The real server beside the agent. Nothing is connected before the first call. Without a data directory there is no
+ * file copy, `snapshotOnDisk` and `walOnDisk` are null, and the ledger lasts as long as the agent.
+ */
+export function createLocalServer(settings: LocalServerSettings): LocalServer {
+  const { address, credentials, timeouts, clock, member } = settings;
+  const directory = settings.dataDir === null ? null : dataDirectory(settings.dataDir);
+  const open = (
+    options: Partial<ConnectOptions>,
+    signal: AbortSignal,
+    database = address.database,
+  ): Promise<Connection> =>
+    connect(
+      { ...address, database },
+      options.replication === true ? (settings.replicationCredentials ?? credentials) : credentials,
+      { connectTimeoutMs: timeouts.connectMs, statementTimeoutMs: timeouts.lookMs, ...options },
+      signal,
+    );
+
+  const looker = createLooker((signal) => open({}, signal));
+  const pool = createPool({
+    clock,
+    ...poolLimits,
+    connect: (database, signal) => open({ statementTimeoutMs: timeouts.advanceMs }, signal, database),
+  });
+  const ask = <Result>(statement: Statement<Result>, signal: AbortSignal): Promise<Result> =>
+    pool.run(address.database, statement, signal);
+  const replicationConnection = (signal: AbortSignal): Promise<Connection> => open({ replication: true }, signal);
+  const timelineOfStandby = standbyTimeline({ replicationConnection, ask });
+  const filesOnDisk = directory === null ? null : watchFilesOnDisk(directory);
+  const fileCopy = createFileCopy({ settings, directory, ask, connect: (signal) => open({}, signal) });
+
+  /** Known from the first look on: whose ledger it is. */
+  let systemIdentifier: string | null = null;
+  let ledgerInMemory: Ledger | null = null;
+
+  return {
+    look: async (signal) => {
+      const row = await looker.look(signal);
+      systemIdentifier = row.systemIdentifier;
+      await fileCopy.sawServerRunning();
+      const timeline = primaryTimeline(row) ?? (await timelineOfStandby(row, signal));
+      const filesAt = (await filesOnDisk?.(row.walSegmentBytes)) ?? (() => unseenFiles);
+      return serverLook(row, timeline, filesAt);
+    },
+    timelineHistory: async (timeline, signal) => {
+      // The first timeline has no file.
+      if (timeline === 1) return [];
+      const connection = await replicationConnection(signal);
+      try {
+        return await connection.run(timelineHistory(timeline), signal);
+      } finally {
+        await connection.close();
+      }
+    },
+    ...slotActions({
+      pool,
+      database: address.database,
+      patient: (database, signal) => open({ statementTimeoutMs: timeouts.createMs }, signal, database),
+    }),
+    setFeedback: async (mode, signal) => {
+      // Two statements: ALTER SYSTEM refuses to be part of a transaction.
+      await ask(alterFeedback(mode), signal);
+      await ask(reloadConfiguration(), signal);
+    },
+    copySlots: (request, signal) => fileCopy.copySlots(request, signal),
+    copyWasInterrupted: () => fileCopy.copyWasInterrupted(),
+    startAfterCopy: (signal) => fileCopy.startAfterCopy(signal),
+    readLedger: async () => {
+      if (systemIdentifier === null) throw new ServerError('read the ledger: no look has succeeded yet', 'other', null);
+      const owner = { member, systemIdentifier };
+      if (directory !== null) return readLedgerFile(directory, owner);
+      return ledgerInMemory ?? emptyLedger(owner);
+    },
+    writeLedger: async (ledger) => {
+      if (directory === null) ledgerInMemory = ledger;
+      else await writeLedgerFile(directory, ledger);
+    },
+    close: async () => {
+      await Promise.all([looker.close(), pool.close()]);
+    },
+  };
+}

@@ -1,0 +1,71 @@
+import type { ActionKind } from '../domain/action.ts';
+import type { Lsn } from '../domain/lsn.ts';
+import type { CopiedSlot } from '../domain/local.ts';
+import type { Problem } from '../domain/problem.ts';
+import type { Role, ServerTrouble } from '../domain/server.ts';
+import type { Gap, SlotVerdict, Verdict } from '../domain/slot.ts';
+
+/**
+ * Everything that the agent says of itself, declared once. The log, and whoever else wants to know, are subscribers of
+ * one stream of these; the table of words for the log is a mapped type over this interface, so that an event without
+ * words does not compile. Ages and durations in milliseconds.
+ */
+export interface EventKinds {
+  /** `from` null = this run of the agent sees the server for the first time. */
+  role_changed: { from: Role | null; to: Role; timeline: number };
+  leader_changed: { from: string | null; to: string | null };
+  member_joined: { member: string };
+  member_left: { member: string };
+
+  session_acquired: { session: string; ttlSeconds: number };
+  session_lost: { session: string; why: string };
+  /** Consul does not take the TTL that was asked for; the session has another one. */
+  session_clamped: { wantedSeconds: number; ttlSeconds: number };
+  consul_unreachable: { why: string; ageMs: number };
+  /** `outageMs` null = it was never reached before. */
+  consul_reachable: { outageMs: number | null };
+  server_unreachable: { trouble: ServerTrouble | null; why: string; ageMs: number };
+  server_reachable: { outageMs: number | null; version: string };
+
+  /** `from` or `to` null = nothing is said of the slot (not there, not followed, or not known). */
+  slot_verdict_changed: { slot: string; from: Verdict['kind'] | null; to: Verdict | null; position: Lsn | null };
+  /** Changes that a consumer can no longer get (S3). */
+  slot_lost: { gap: Gap };
+  slots_copied: {
+    slots: readonly CopiedSlot[];
+    skipped: readonly { readonly name: string; readonly why: string }[];
+    downMs: number;
+  };
+  slot_created: { slot: string; type: 'logical' | 'physical' };
+  slot_dropped: { slot: string; type: 'logical' | 'physical'; why: string };
+  /** This server was promoted; `unready` are the logical slots that were not ready at that moment. */
+  promoted: { timeline: number; slots: number; unready: readonly SlotVerdict[] };
+  feedback_set: { mode: 'on' | 'reset' };
+
+  action_done: { action: ActionKind; slot: string | null; tookMs: number };
+  /** A transaction was refused because something changed meanwhile. */
+  action_refused: { action: ActionKind; slot: string | null; why: string };
+  /** `action` is the key under which failures are counted (`keyOf`). */
+  action_failed: { action: string; message: string; sqlstate: string | null; count: number; ageMs: number };
+  action_recovered: { action: string; count: number; ageMs: number };
+  held: { subject: string; why: string };
+  released: { subject: string };
+
+  problem_appeared: { problem: Problem };
+  problem_cleared: { problem: Problem };
+  /** `adjusted`: what was put right while reading; null = nothing. */
+  config_accepted: { index: number; adjusted: string | null };
+  /** The last good configuration stays in force. */
+  config_refused: { index: number; why: string };
+  config_removed: object;
+  config_written: { method: 'PATCH' | 'PUT'; client: string | null };
+
+  rest_listening: { url: string };
+  rest_access_refused: { method: string; path: string; client: string | null };
+  /** A request made the agent fail: a bug in slotkeeper. */
+  rest_request_failed: { method: string; path: string; message: string };
+}
+
+export type EventKind = keyof EventKinds;
+export type EventOf<K extends EventKind> = { readonly kind: K } & Readonly<EventKinds[K]>;
+export type AgentEvent = { [K in EventKind]: EventOf<K> }[EventKind];

@@ -1,0 +1,32 @@
+import type { IncomingMessage } from 'node:http';
+import { refusal, type Answer } from './answer.ts';
+
+/** Consul takes no larger value. */
+export const mostBodyBytes = 512 * 1_024;
+
+export type Body =
+  { readonly kind: 'read'; readonly text: string } | { readonly kind: 'refused'; readonly answer: Answer };
+
+/** Reads a request's body as UTF-8, never more than `mostBodyBytes`. Rejects when the client goes away meanwhile. */
+export async function readBody(request: IncomingMessage): Promise<Body> {
+  const length = request.headers['content-length'];
+  if (length === undefined && request.headers['transfer-encoding'] === undefined)
+    return refused(411, 'a body is missing');
+  if (Number(length) > mostBodyBytes) return tooLarge;
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  // The connection must outlive a body that is too large, or the refusal could not be sent.
+  for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+    const part = chunk as Buffer;
+    bytes += part.length;
+    if (bytes > mostBodyBytes) return tooLarge;
+    chunks.push(part);
+  }
+  return { kind: 'read', text: Buffer.concat(chunks).toString('utf8') };
+}
+
+function refused(status: number, why: string): Body {
+  return { kind: 'refused', answer: refusal(status, why) };
+}
+
+const tooLarge = refused(413, `the body is larger than ${mostBodyBytes} bytes`);

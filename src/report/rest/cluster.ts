@@ -1,0 +1,72 @@
+import { leaderName, type Key, type Member } from '../../domain/cluster.ts';
+import { formatLsn, type Lsn } from '../../domain/lsn.ts';
+import { configOf } from '../../view/select.ts';
+import { json, refusal, type Answer, type Moment } from './answer.ts';
+import { contactStatus } from './member-status.ts';
+
+/** `/cluster`: all members by their keys, under Patroni's names, as old as `slotkeeper.consul` says. */
+export function answerCluster({ turn: { view }, nowMs }: Moment): Answer {
+  const { keys, contact } = view.consul;
+  if (keys === null) return nothingRead();
+  const leader = leaderName(keys);
+  const optime = keys.status?.value?.optime ?? keys.optimeLeader?.value ?? 0n;
+  const names = [...keys.members.keys()].sort();
+  return json(200, {
+    members: names.map((name) => memberToJson(name, keys.members.get(name), name === leader ? null : optime)),
+    ...(configOf(view).pause ? { pause: true } : {}),
+    scope: view.self.scope,
+    slotkeeper: { consul: contactStatus(contact, nowMs) },
+  });
+}
+
+/** `optime`: the leader's position, from which lag is counted; null = the member is the leader. */
+function memberToJson(
+  name: string,
+  key: Key<Member> | undefined,
+  optime: Lsn | null,
+): Readonly<Record<string, unknown>> {
+  const member = key?.value ?? null;
+  const role = optime === null ? 'leader' : 'replica';
+  if (member === null) return { name, role, state: 'unknown', problem: key?.problem ?? 'the key cannot be read' };
+  return {
+    name,
+    role: role === 'leader' && member.role === 'standby_leader' ? 'standby_leader' : role,
+    state: member.state,
+    api_url: member.apiUrl,
+    ...addressOf(member.connUrl),
+    ...(member.timeline === null ? {} : { timeline: member.timeline }),
+    ...(member.pendingRestart ? { pending_restart: true } : {}),
+    ...(Object.keys(member.tags.raw).length > 0 ? { tags: member.tags.raw } : {}),
+    ...(optime === null ? {} : lagOf(member.xlogLocation, optime)),
+  };
+}
+
+/** Patroni's `unknown` where a position is not known; members publish one position, so that is all there is. */
+function lagOf(location: Lsn | null, optime: Lsn): Readonly<Record<string, unknown>> {
+  if (location === null) return { lsn: 'unknown', lag: 'unknown' };
+  return { lsn: formatLsn(location), lag: Number(optime > location ? optime - location : 0n) };
+}
+
+function addressOf(connUrl: string | null): Readonly<Record<string, unknown>> {
+  if (connUrl === null || !URL.canParse(connUrl)) return {};
+  const { hostname, port } = new URL(connUrl);
+  return { host: hostname.replaceAll(/[[\]]/g, ''), port: port === '' ? 5_432 : Number(port) };
+}
+
+/** `/history`: Patroni's lines `[timeline, position in bytes, reason, time, new leader]`; absent ends are left off. */
+export function answerHistory({ turn: { view } }: Moment): Answer {
+  const { keys } = view.consul;
+  if (keys === null) return nothingRead();
+  return json(
+    200,
+    (keys.history?.value ?? []).map(({ timeline, lsn, reason, timestamp, newLeader }) => {
+      const line = [timeline, Number(lsn), reason, timestamp, newLeader];
+      while (line.at(-1) === null) line.pop();
+      return line;
+    }),
+  );
+}
+
+export function nothingRead(): Answer {
+  return refusal(503, 'nothing has been read from Consul yet');
+}

@@ -1,0 +1,121 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { describeError } from '../../base/errors.ts';
+import type { AgentEvent } from '../event.ts';
+import { redact } from '../redact.ts';
+import { mayChange, type Credentials } from './access.ts';
+import { refusal, type Answer, type Moment } from './answer.ts';
+import { readBody } from './body.ts';
+import { commandPaths, type Resource, type WritingMethod } from './routes.ts';
+
+export interface HandlerOptions {
+  readonly resources: ReadonlyMap<string, Resource>;
+  /** Null = no turn has happened yet. */
+  readonly moment: () => Moment | null;
+  /** Who may change something; null = everybody. */
+  readonly credentials: Credentials | null;
+  readonly report: (event: AgentEvent) => void;
+}
+
+const readingMethods: readonly string[] = ['GET', 'HEAD', 'OPTIONS'];
+
+/** Answers one request, whatever is in it. Never rejects. */
+export async function handle(
+  options: HandlerOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const method = request.method ?? 'GET';
+  // Not `new URL`: it throws on targets such as `//`.
+  const [target = '', query = ''] = (request.url ?? '/').split('?', 2);
+  const path = target === '/' ? target : target.replace(/\/+$/, '');
+  try {
+    const answer = await answerTo(options, request, { method, path, query: new URLSearchParams(query) });
+    send(response, method, answer, request.complete);
+  } catch (error) {
+    // A client that goes away while its body is read is no fault of anybody.
+    if (request.destroyed && !request.complete) {
+      response.destroy();
+      return;
+    }
+    options.report({ kind: 'rest_request_failed', method, path: shown(path), message: redact(describeError(error)) });
+    if (response.headersSent) response.destroy();
+    else send(response, method, refusal(500, 'this is a bug in slotkeeper; the log says more'), request.complete);
+  }
+}
+
+interface Asked {
+  readonly method: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+}
+
+async function answerTo(options: HandlerOptions, request: IncomingMessage, asked: Asked): Promise<Answer> {
+  const { method, path, query } = asked;
+  const resource = options.resources.get(path);
+  if (resource === undefined) {
+    return commandPaths.includes(path)
+      ? refusal(501, 'slotkeeper observes this cluster: something else promotes and restarts servers')
+      : refusal(404, 'no such path');
+  }
+  if (readingMethods.includes(method)) {
+    const moment = options.moment();
+    return moment === null ? refusal(503, 'the agent has just started') : resource.read(moment, query);
+  }
+  if (!isWriting(method))
+    return method === 'POST' || method === 'DELETE' ? notAllowed(resource) : refusal(501, 'unknown method');
+  return resource.write === undefined
+    ? notAllowed(resource)
+    : write(options, request, asked, resource.write[method], method);
+}
+
+async function write(
+  { credentials, moment, report }: HandlerOptions,
+  request: IncomingMessage,
+  { path }: Asked,
+  change: (moment: Moment, body: string) => Promise<Answer>,
+  method: WritingMethod,
+): Promise<Answer> {
+  const client = request.socket.remoteAddress ?? null;
+  if (credentials !== null && !mayChange(credentials, request.headers.authorization)) {
+    report({ kind: 'rest_access_refused', method, path, client });
+    return {
+      ...refusal(401, 'a user name and a password are needed'),
+      headers: { 'WWW-Authenticate': 'Basic realm="slotkeeper"' },
+    };
+  }
+  const body = await readBody(request);
+  if (body.kind === 'refused') return body.answer;
+  const now = moment();
+  if (now === null) return refusal(503, 'the agent has just started');
+  const answer = await change(now, body.text);
+  if (answer.status === 200) report({ kind: 'config_written', method, client });
+  return answer;
+}
+
+function isWriting(method: string): method is WritingMethod {
+  return method === 'PATCH' || method === 'PUT';
+}
+
+function notAllowed({ write }: Resource): Answer {
+  const methods = [...readingMethods, ...(write === undefined ? [] : Object.keys(write))];
+  return { ...refusal(405, 'this path does not take this method'), headers: { Allow: methods.join(', ') } };
+}
+
+/** `isRead`: whether the request's body was read to its end; otherwise the connection cannot be used again. */
+function send(response: ServerResponse, method: string, answer: Answer, isRead: boolean): void {
+  const text = typeof answer.body === 'string' ? answer.body : `${JSON.stringify(answer.body)}\n`;
+  response.writeHead(answer.status, {
+    'Content-Type': answer.contentType ?? 'application/json',
+    'Content-Length': method === 'OPTIONS' ? 0 : Buffer.byteLength(text),
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+    ...(isRead ? {} : { Connection: 'close' }),
+    ...answer.headers,
+  });
+  response.end(method === 'OPTIONS' || method === 'HEAD' ? undefined : text);
+}
+
+/** A path from outside, in a form that can stand in a log. */
+function shown(path: string): string {
+  return JSON.stringify(path.slice(0, 100)).slice(1, -1);
+}

@@ -1,0 +1,220 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import process from 'node:process';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
+import { noKeys, type ClusterKeys } from '../domain/cluster.ts';
+import { decodeDynamicConfig } from '../config/dynamic.ts';
+import { decodeKeys } from '../consul/codec.ts';
+import { scopeKeys, type ScopeKeys } from '../consul/keys.ts';
+import { createConsulClient, type ConsulClient } from '../consul/client.ts';
+import { startConsul, type ConsulAgent, type ConsulConfig } from './consul-server.ts';
+import { findConsul, findPostgres } from './locate.ts';
+import { freePort } from './ports.ts';
+import { startPrimary, startStandby, type PostgresServer, type Setting } from './postgres-server.ts';
+import type { Sandbox, SandboxProcess } from './processes.ts';
+
+export interface MemberSpec {
+  readonly name: string;
+  /** The member it streams from; null = the primary. Members come after the one they stream from. */
+  readonly upstream: string | null;
+  readonly tags?: Readonly<Record<string, unknown>>;
+}
+
+export interface ClusterOptions {
+  readonly scope: string;
+  readonly members: readonly MemberSpec[];
+  /** Undefined = whichever PostgreSQL is found first. */
+  readonly major?: number;
+  readonly settings?: Readonly<Record<string, Setting>>;
+  readonly consulConfig?: ConsulConfig;
+  /** Over what an agent's YAML says by default. */
+  readonly agentConfig?: Readonly<Record<string, unknown>>;
+}
+
+/** An agent in a process of its own, as a user runs it. */
+export interface SandboxAgent {
+  readonly configFile: string;
+  readonly restUrl: string;
+  readonly process: () => SandboxProcess;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  kill(): Promise<void>;
+}
+
+export interface SandboxMember {
+  readonly name: string;
+  readonly server: PostgresServer;
+  readonly agent: SandboxAgent;
+}
+
+/** A whole cluster on this machine: one Consul, and for each member a PostgreSQL server and an agent beside it. */
+export interface SandboxCluster {
+  readonly consul: ConsulAgent;
+  readonly client: ConsulClient;
+  readonly keys: ScopeKeys;
+  readonly members: ReadonlyMap<string, SandboxMember>;
+  member(name: string): SandboxMember;
+  /** Everything below the scope's prefix, decoded, as of now. */
+  read(): Promise<ClusterKeys>;
+  /** Writes the key `config`, as an operator does. */
+  configure(config: unknown): Promise<void>;
+}
+
+/** The compiled agent: what users run, and what tests and the benchmark are about. */
+function agentCommand(): readonly string[] {
+  const here = fileURLToPath(import.meta.url);
+  const bin = fileURLToPath(new URL(here.endsWith('.ts') ? '../../dist/bin.js' : '../bin.js', import.meta.url));
+  return [bin];
+}
+
+/** Starts the servers; the agents are set up and started by `agent.start()`. */
+export async function startCluster(sandbox: Sandbox, options: ClusterOptions): Promise<SandboxCluster> {
+  const { scope } = options;
+  const postgres = await findPostgres(options.major, sandbox.progress);
+  const consul = await startConsul(sandbox, {
+    consul: await findConsul(sandbox.progress),
+    config: options.consulConfig ?? {},
+  });
+  const keys = scopeKeys('service', scope);
+  const members = new Map<string, SandboxMember>();
+  let primary: PostgresServer | null = null;
+  for (const spec of options.members) {
+    sandbox.progress(`starting PostgreSQL ${postgres.major} for ${spec.name}`);
+    const settings = options.settings ?? {};
+    const server: PostgresServer =
+      primary === null
+        ? await startPrimary(sandbox, { name: spec.name, postgres, settings })
+        : await startStandby(sandbox, {
+            name: spec.name,
+            postgres,
+            settings,
+            upstream: spec.upstream === null ? primary : serverOf(members, spec.upstream),
+          });
+    primary ??= server;
+    members.set(spec.name, {
+      name: spec.name,
+      server,
+      agent: await setUpAgent(sandbox, options, spec, server, consul),
+    });
+  }
+  const { host, port } = consul.address;
+  const client = createConsulClient({
+    host,
+    port,
+    scheme: 'http',
+    token: null,
+    tokenFile: null,
+    dc: null,
+    consistency: 'default',
+    verify: true,
+    cacert: null,
+    cert: null,
+    key: null,
+    requestTimeoutMs: 5_000,
+  });
+  return {
+    consul,
+    client,
+    keys,
+    members,
+    member: (name) => {
+      const member = members.get(name);
+      if (member === undefined) throw new Error(`there is no member ${name} in this cluster`);
+      return member;
+    },
+    read: async () => {
+      const read = await client.readPrefix(keys.prefix, { index: 0, waitMs: 0, signal: AbortSignal.timeout(5_000) });
+      return read.entries.length === 0 ? noKeys : decodeKeys(keys, read, decodeDynamicConfig).keys;
+    },
+    configure: async (config) => {
+      await client.transact(
+        [{ verb: 'set', key: keys.config, value: JSON.stringify(config) }],
+        AbortSignal.timeout(5_000),
+      );
+    },
+  };
+}
+
+function serverOf(members: ReadonlyMap<string, SandboxMember>, name: string): PostgresServer {
+  const member = members.get(name);
+  if (member === undefined) throw new Error(`${name} has to come before the members that stream from it`);
+  return member.server;
+}
+
+async function setUpAgent(
+  sandbox: Sandbox,
+  options: ClusterOptions,
+  spec: MemberSpec,
+  server: PostgresServer,
+  consul: ConsulAgent,
+): Promise<SandboxAgent> {
+  const folder = await sandbox.makeFolder(`agent-${spec.name}`);
+  const restPort = await freePort();
+  const configFile = join(folder, 'slotkeeper.yml');
+  const logFile = join(folder, 'agent.log');
+  const { host, port } = consul.address;
+  await writeFile(
+    configFile,
+    stringify({
+      scope: options.scope,
+      name: spec.name,
+      ha: 'observe',
+      consul: { host: `${host}:${port}` },
+      restapi: { listen: `127.0.0.1:${restPort}`, connect_address: `127.0.0.1:${restPort}` },
+      postgresql: {
+        listen: `127.0.0.1:${server.port}`,
+        connect_address: `127.0.0.1:${server.port}`,
+        data_dir: server.dataDir,
+        bin_dir: server.binDir,
+        authentication: {
+          superuser: { username: 'postgres', ...(server.password === undefined ? {} : { password: server.password }) },
+        },
+      },
+      ...(spec.tags === undefined ? {} : { tags: spec.tags }),
+      ...options.agentConfig,
+    }),
+    { mode: 0o600 },
+  );
+  let running: SandboxProcess | null = null;
+  const restUrl = `http://127.0.0.1:${restPort}`;
+  const current = (): SandboxProcess => {
+    if (running === null) throw new Error(`the agent of ${spec.name} was not started`);
+    return running;
+  };
+  return {
+    configFile,
+    restUrl,
+    process: current,
+    start: async () => {
+      running = await sandbox.spawn({
+        name: `agent-${spec.name}`,
+        command: process.execPath,
+        args: [...agentCommand(), 'agent', configFile],
+        logFile,
+      });
+      await untilAnswers(`${restUrl}/liveness`, running);
+    },
+    stop: async () => {
+      await current().stop();
+    },
+    kill: async () => {
+      await current().kill();
+    },
+  };
+}
+
+async function untilAnswers(url: string, agent: SandboxProcess): Promise<void> {
+  const deadline = Date.now() + 30_000;
+  while (Date.now() < deadline) {
+    if (!agent.running) throw new Error(`${agent.name} ended at once:\n${await agent.logTail()}`);
+    const answer = await fetch(url, { signal: AbortSignal.timeout(2_000) }).catch(() => null);
+    if (answer !== null) {
+      await answer.body?.cancel();
+      return;
+    }
+    await delay(50);
+  }
+  throw new Error(`${agent.name} does not answer on ${url}:\n${await agent.logTail()}`);
+}

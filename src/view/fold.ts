@@ -1,0 +1,184 @@
+import type { Action, Outcome } from '../domain/action.ts';
+import { keyOf, laneOf } from '../domain/action.ts';
+import type { ClusterKeys } from '../domain/cluster.ts';
+import type { ServerLook } from '../domain/server.ts';
+import { ledgerAfterLook, ledgerAfterOutcome } from './ledger.ts';
+import {
+  memoryAfterKeys,
+  memoryAfterLook,
+  memoryAfterOutcome,
+  memoryAfterStart,
+  noMemory,
+  remember,
+  withStanding,
+} from './memory.ts';
+import type { Observation } from './observation.ts';
+import { verdictsOf } from './verdict.ts';
+import type { Contact, Failure, Self, Unconfirmed, View } from './view.ts';
+
+/** What an agent knows before it has learnt anything. */
+export function initialView(self: Self, nowMs: number, nowWallMs: number): View {
+  return {
+    self,
+    nowMs,
+    nowWallMs,
+    consul: { contact: { kind: 'never' }, keys: null },
+    session: { kind: 'none', why: 'not created yet' },
+    config: null,
+    local: {
+      contact: { kind: 'never' },
+      trouble: null,
+      look: null,
+      lookedAtMs: null,
+      copyInterrupted: false,
+      history: null,
+    },
+    ledger: null,
+    savedLedger: null,
+    running: new Map(),
+    failures: new Map(),
+    unconfirmed: new Map(),
+    memory: noMemory(nowMs),
+    verdicts: [],
+    reported: new Map(),
+  };
+}
+
+/** The view after one more observation. Pure, total, and the only way in which a View comes to be. */
+export function fold(view: View, observation: Observation): View {
+  const timed: View = { ...view, nowMs: Math.max(view.nowMs, observation.atMs), nowWallMs: observation.wallMs };
+  const learnt = remember(learn(timed, observation));
+  return withStanding({ ...learnt, verdicts: verdictsOf(learnt) });
+}
+
+function learn(view: View, observation: Observation): View {
+  switch (observation.kind) {
+    case 'tick':
+      return view;
+    case 'keys':
+      return withKeys(view, observation.keys);
+    case 'consul_contact':
+      return { ...view, consul: { ...view.consul, contact: good(view) } };
+    case 'consul_trouble':
+      return { ...view, consul: { ...view.consul, contact: broken(view.consul.contact, view.nowMs, observation.why) } };
+    case 'session':
+      return { ...view, session: observation.session };
+    case 'look':
+      return withLook(view, observation.look, observation.startedAtMs);
+    case 'server_trouble':
+      return {
+        ...view,
+        local: {
+          ...view.local,
+          contact: broken(view.local.contact, view.nowMs, observation.why),
+          trouble: observation.trouble,
+          copyInterrupted: observation.copyInterrupted,
+        },
+      };
+    case 'timeline_history':
+      return {
+        ...view,
+        local: { ...view.local, history: { timeline: observation.timeline, switches: observation.switches } },
+      };
+    case 'ledger':
+      return { ...view, ledger: observation.ledger, savedLedger: observation.ledger };
+    case 'started':
+      return withStarted(view, observation.action);
+    case 'outcome':
+      return withOutcome(view, observation.outcome);
+    case 'problem': {
+      const reported = new Map(view.reported);
+      if (observation.present) reported.set(observation.problem.code, observation.problem);
+      else reported.delete(observation.problem.code);
+      return { ...view, reported };
+    }
+  }
+}
+
+function withKeys(view: View, keys: ClusterKeys): View {
+  return {
+    ...view,
+    consul: { contact: good(view), keys },
+    memory: memoryAfterKeys(view, keys),
+    // A configuration that cannot be read, or that is gone, changes nothing: the last good one stays in force.
+    config: keys.config?.value ?? view.config,
+    unconfirmed: filtered(view.unconfirmed, (entry) => entry.index === null || entry.index > keys.index),
+  };
+}
+
+function withLook(view: View, look: ServerLook, startedAtMs: number): View {
+  const isConfirmed = (entry: Unconfirmed): boolean => entry.index === null && startedAtMs >= entry.sinceMs;
+  const isTouched = (name: string): boolean => {
+    const entry = view.unconfirmed.get(`slot:${name}`) ?? view.unconfirmed.get('server');
+    return entry !== undefined && startedAtMs < entry.sinceMs;
+  };
+  return {
+    ...view,
+    local: { ...view.local, contact: good(view), trouble: null, look, lookedAtMs: startedAtMs, copyInterrupted: false },
+    memory: memoryAfterLook(view, look, startedAtMs),
+    ledger: ledgerAfterLook(view.ledger, look, isTouched),
+    unconfirmed: filtered(view.unconfirmed, (entry) => !isConfirmed(entry)),
+  };
+}
+
+function withStarted(view: View, action: Action): View {
+  const running = new Map(view.running).set(laneOf(action), { action, sinceMs: view.nowMs });
+  return { ...view, running, memory: memoryAfterStart(view, action) };
+}
+
+function withOutcome(view: View, outcome: Outcome): View {
+  const action = outcome.kind === 'done' ? outcome.done.action : outcome.action;
+  const lane = laneOf(action);
+  const running = new Map(view.running);
+  running.delete(lane);
+  const failures = new Map(view.failures);
+  const unconfirmed = new Map(view.unconfirmed).set(lane, { sinceMs: view.nowMs, index: writtenIndex(outcome) });
+  const next = { ...view, running, failures, unconfirmed };
+  if (outcome.kind === 'failed') {
+    // A refused transaction is news about the cluster, not a fault: the next view decides again.
+    if (!outcome.failure.refused) failures.set(keyOf(action), failureAfter(view, outcome));
+    return {
+      ...next,
+      session: outcome.failure.sessionDead
+        ? { kind: 'none', why: 'Consul does not know the session any more' }
+        : view.session,
+    };
+  }
+  failures.delete(keyOf(action));
+  return {
+    ...next,
+    memory: memoryAfterOutcome(view, outcome),
+    ledger: ledgerAfterOutcome(view, outcome),
+    savedLedger: outcome.done.action.kind === 'save_ledger' ? outcome.done.action.ledger : view.savedLedger,
+  };
+}
+
+function failureAfter(view: View, outcome: Extract<Outcome, { kind: 'failed' }>): Failure {
+  const before = view.failures.get(keyOf(outcome.action));
+  return {
+    count: (before?.count ?? 0) + 1,
+    sinceMs: before?.sinceMs ?? view.nowMs,
+    lastAtMs: view.nowMs,
+    message: outcome.failure.message,
+    sqlstate: outcome.failure.sqlstate,
+  };
+}
+
+/** The Raft index at which an action's write will be seen; null for changes of the local server and of nothing. */
+function writtenIndex(outcome: Outcome): number | null {
+  if (outcome.kind !== 'done') return null;
+  const { result } = outcome.done;
+  return typeof result === 'object' && result !== null && 'modifyIndex' in result ? result.modifyIndex : null;
+}
+
+function good(view: View): Contact {
+  return { kind: 'good', atMs: view.nowMs };
+}
+
+function broken(before: Contact, nowMs: number, why: string): Contact {
+  return { kind: 'broken', sinceMs: before.kind === 'broken' ? before.sinceMs : nowMs, why };
+}
+
+function filtered<V>(map: ReadonlyMap<string, V>, keep: (value: V) => boolean): ReadonlyMap<string, V> {
+  return new Map([...map].filter(([, value]) => keep(value)));
+}

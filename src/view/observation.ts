@@ -1,0 +1,30 @@
+import type { ClusterKeys } from '../domain/cluster.ts';
+import type { Ledger, TimelineSwitch } from '../domain/local.ts';
+import type { Problem } from '../domain/problem.ts';
+import type { ServerLook, ServerTrouble } from '../domain/server.ts';
+import type { Action, Outcome } from '../domain/action.ts';
+import type { SessionState } from './view.ts';
+
+/** One thing learnt from outside. `atMs` monotonic, `wallMs` since 1970, both when it was learnt. */
+export type Observation = { readonly atMs: number; readonly wallMs: number } & (
+  | { readonly kind: 'keys'; readonly keys: ClusterKeys }
+  /** Consul answered, and nothing is new. */
+  | { readonly kind: 'consul_contact' }
+  | { readonly kind: 'consul_trouble'; readonly why: string }
+  | { readonly kind: 'session'; readonly session: SessionState }
+  /** `startedAtMs`: when the look began; what changed after that may be missing from it. */
+  | { readonly kind: 'look'; readonly startedAtMs: number; readonly look: ServerLook }
+  | {
+      readonly kind: 'server_trouble';
+      readonly trouble: ServerTrouble;
+      readonly why: string;
+      readonly copyInterrupted: boolean;
+    }
+  | { readonly kind: 'timeline_history'; readonly timeline: number; readonly switches: readonly TimelineSwitch[] }
+  | { readonly kind: 'ledger'; readonly ledger: Ledger }
+  | { readonly kind: 'started'; readonly action: Action }
+  | { readonly kind: 'outcome'; readonly outcome: Outcome }
+  | { readonly kind: 'problem'; readonly problem: Problem; readonly present: boolean }
+  /** Nothing but the passing of time. */
+  | { readonly kind: 'tick' }
+);

@@ -1,0 +1,192 @@
+import type { ClusterKeys, Key, LogicalSlotReport, Member, Status } from '../domain/cluster.ts';
+import { leaderName } from '../domain/cluster.ts';
+import type { DynamicConfig, SlotMatcher } from '../domain/config.ts';
+import type { Lsn } from '../domain/lsn.ts';
+import type { ServerLook } from '../domain/server.ts';
+import type { LogicalSlot, PhysicalSlot, Slot } from '../domain/slot.ts';
+import { tableSyncSlotPattern } from '../domain/slot.ts';
+import type { View } from './view.ts';
+
+/** What holds where the cluster configuration has no key of that name, or no configuration was read yet. */
+export const defaultConfig: DynamicConfig = {
+  ttl: 30,
+  loopWait: 10,
+  retryTimeout: 10,
+  pause: false,
+  slots: new Map(),
+  ignoreSlots: [],
+  failoverSlots: {
+    synchronizeSlotNames: null,
+    dropExtraSlots: true,
+    restart: 'allow',
+    method: 'auto',
+    recreateLost: false,
+  },
+};
+
+export function configOf(view: View): DynamicConfig {
+  return view.config ?? defaultConfig;
+}
+
+/** The newest look, only while the server answers. */
+export function freshLook(view: View): ServerLook | null {
+  return view.local.contact.kind === 'good' ? view.local.look : null;
+}
+
+/** Our own session; null = none, or its lease has run out by our own clock. */
+export function sessionId(view: View): string | null {
+  return view.session.kind === 'held' ? view.session.id : null;
+}
+
+/** Whether this member holds the leader key with its present session, as last read. */
+export function holdsLeader(view: View): boolean {
+  const leader = view.consul.keys?.leader ?? null;
+  return leader !== null && leader.session !== null && leader.session === sessionId(view);
+}
+
+/** Members that say of themselves that they are a running primary, and are alive by their session; sorted. */
+export function primaries(view: View): readonly string[] {
+  const names = new Set<string>();
+  for (const [name, key] of view.consul.keys?.members ?? []) {
+    if (name !== view.self.name && key.session !== null && isRunningPrimary(key.value)) names.add(name);
+  }
+  if (freshLook(view)?.role === 'primary') names.add(view.self.name);
+  return [...names].sort();
+}
+
+function isRunningPrimary(member: Member | null): boolean {
+  return member !== null && member.role === 'primary' && member.state === 'running';
+}
+
+/** The status, only if the present leader wrote it in its present term: then the primary's slots are known. */
+export function currentStatus(keys: ClusterKeys | null): Status | null {
+  if (keys === null || leaderName(keys) === null) return null;
+  const status = keys.status?.value ?? null;
+  return status?.extras != null && status.extras.term === keys.leader?.modifyIndex ? status : null;
+}
+
+export function logicalSlots(look: ServerLook): readonly LogicalSlot[] {
+  return look.slots.filter((slot) => slot.type === 'logical');
+}
+
+export function physicalSlots(look: ServerLook): readonly PhysicalSlot[] {
+  return look.slots.filter((slot) => slot.type === 'physical');
+}
+
+export function findSlot(look: ServerLook, name: string): Slot | undefined {
+  return look.slots.find((slot) => slot.name === name);
+}
+
+/** Whether `ignore_slots` covers the slot. */
+export function isIgnored(matchers: readonly SlotMatcher[], slot: Slot): boolean {
+  return matchers.some(
+    (matcher) =>
+      (matcher.name === undefined || matcher.name === slot.name) &&
+      (matcher.type === undefined || matcher.type === slot.type) &&
+      (matcher.database === undefined || (slot.type === 'logical' && matcher.database === slot.database)) &&
+      (matcher.plugin === undefined || (slot.type === 'logical' && matcher.plugin === slot.plugin)),
+  );
+}
+
+/** Slots that are nobody's business but their maker's: temporary ones and those of a subscription's first copy. */
+export function isTransient(slot: Slot): boolean {
+  return slot.temporary || tableSyncSlotPattern.test(slot.name);
+}
+
+/** A logical slot that standbys are to have, as the primary's `status` describes it. */
+export interface FollowedSlot {
+  readonly name: string;
+  readonly report: LogicalSlotReport;
+  /** The consumer's confirmed position on the primary. */
+  readonly position: Lsn;
+}
+
+/** The logical slots that standbys are to have; null = not known (no leader, or its status is not there yet). */
+export function followedSlots(view: View): readonly FollowedSlot[] | null {
+  const status = currentStatus(view.consul.keys);
+  if (status?.extras == null) return null;
+  const followed: FollowedSlot[] = [];
+  for (const [name, report] of status.extras.logical) {
+    const position = status.slots.get(name);
+    if (position !== undefined) followed.push({ name, report, position });
+  }
+  return followed.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** The members that stream through `name`, directly or not. */
+export function downstreamOf(keys: ClusterKeys, name: string): readonly string[] {
+  const found = new Set<string>();
+  for (let grew = true; grew;) {
+    grew = false;
+    for (const [member, key] of keys.members) {
+      const upstream = key.value?.extras?.upstream ?? null;
+      if (upstream === null || found.has(member) || member === name) continue;
+      if (upstream === name || found.has(upstream)) {
+        found.add(member);
+        grew = true;
+      }
+    }
+  }
+  return [...found].sort();
+}
+
+/**
+ * The member that this server streams from: the one whose connection URL has the receiver's host and port; else the one
+ * that the tag `replicatefrom` names; else the leader when the receiver's slot is active there.
+ */
+export function ownUpstream(view: View): string | null {
+  const look = view.local.look;
+  const keys = view.consul.keys;
+  if (look?.role !== 'standby' || keys === null) return null;
+  const host = look.receiver?.senderHost ?? look.settings.upstreamHost;
+  const port = look.receiver?.senderPort ?? look.settings.upstreamPort;
+  for (const [name, key] of keys.members) {
+    const address = name === view.self.name ? null : addressOf(key);
+    if (address !== null && address.host === host && address.port === (port ?? 5432)) return name;
+  }
+  const wanted = view.self.tags.replicatefrom;
+  if (wanted !== null && keys.members.has(wanted)) return wanted;
+  const slot = look.settings.primarySlotName;
+  for (const [name, key] of keys.members) {
+    if (name !== view.self.name && key.value?.extras?.physical.get(slot)?.active === true) return name;
+  }
+  return null;
+}
+
+function addressOf(key: Key<Member>): { host: string; port: number } | null {
+  const url = key.value?.connUrl ?? null;
+  if (url === null || !URL.canParse(url)) return null;
+  const parsed = new URL(url);
+  return {
+    host: parsed.hostname.replaceAll(/[[\]]/g, ''),
+    port: parsed.port === '' ? 5432 : Number(parsed.port),
+  };
+}
+
+/** Why this member is to have no logical slots; null = it is. Holds for everything that streams through it too. */
+export function excludedBecause(view: View): string | null {
+  const own = exclusionOf(view.self.tags.nofailover, view.self.tags.nostream);
+  if (own !== null) return `this member is tagged ${own}`;
+  const keys = view.consul.keys;
+  const seen = new Set<string>([view.self.name]);
+  for (let upstream = ownUpstream(view); upstream !== null && keys !== null && !seen.has(upstream);) {
+    seen.add(upstream);
+    if (upstream === leaderName(keys)) return null;
+    const member = keys.members.get(upstream)?.value ?? null;
+    const tag = member === null ? null : exclusionOf(member.tags.nofailover, member.tags.nostream);
+    if (tag !== null) return `${upstream}, which this member streams from, is tagged ${tag}`;
+    upstream = member?.extras?.upstream ?? null;
+  }
+  return null;
+}
+
+function exclusionOf(nofailover: boolean, nostream: boolean): string | null {
+  if (nofailover) return 'nofailover';
+  return nostream ? 'nostream' : null;
+}
+
+/** Whether a write or change of this lane has not been observed yet. A lost observation is not waited for forever. */
+export function isUnconfirmed(view: View, lane: string): boolean {
+  const entry = view.unconfirmed.get(lane);
+  return entry !== undefined && view.nowMs - entry.sinceMs < 5_000;
+}

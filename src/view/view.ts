@@ -1,0 +1,161 @@
+import type { ClusterKeys, Status } from '../domain/cluster.ts';
+import type { DynamicConfig, Tags } from '../domain/config.ts';
+import type { Ledger, TimelineSwitch } from '../domain/local.ts';
+import type { Lsn } from '../domain/lsn.ts';
+import type { Problem } from '../domain/problem.ts';
+import type { ServerLook, ServerTrouble } from '../domain/server.ts';
+import type { ServiceState } from '../domain/service.ts';
+import type { SlotVerdict } from '../domain/slot.ts';
+import type { Xid } from '../domain/xid.ts';
+import type { Action } from '../domain/action.ts';
+
+/** What the agent was started with; never changes while it runs. */
+export interface Self {
+  readonly scope: string;
+  readonly name: string;
+  readonly connUrl: string;
+  readonly apiUrl: string;
+  readonly tags: Tags;
+  readonly agentVersion: string;
+  /** Whether the agent can stop and start its server: without it there is no file copy. */
+  readonly canRestart: boolean;
+  readonly registerService: boolean;
+}
+
+/** How well an outside system can be reached. All times monotonic milliseconds. */
+export type Contact =
+  | { readonly kind: 'never' }
+  | { readonly kind: 'good'; readonly atMs: number }
+  | { readonly kind: 'broken'; readonly sinceMs: number; readonly why: string };
+
+export type SessionState =
+  | { readonly kind: 'none'; readonly why: string }
+  | {
+      readonly kind: 'held';
+      readonly id: string;
+      readonly ttlSeconds: number;
+      /** Set when Consul refused the wanted TTL: what was wanted, in seconds of Consul's TTL. */
+      readonly clampedFrom: number | null;
+      /** Taken before the last renewal that succeeded was sent; the lease is good for `ttlSeconds` from here. */
+      readonly renewedAtMs: number;
+    };
+
+export interface LocalView {
+  readonly contact: Contact;
+  /** Why the last look failed; null = it did not. */
+  readonly trouble: ServerTrouble | null;
+  /** The newest look; null = none has succeeded yet. Stale while `contact` is broken. */
+  readonly look: ServerLook | null;
+  /** When that look began. */
+  readonly lookedAtMs: number | null;
+  readonly copyInterrupted: boolean;
+  /** The history of the present timeline, on a primary; null = not read yet. */
+  readonly history: { readonly timeline: number; readonly switches: readonly TimelineSwitch[] } | null;
+}
+
+/** The last failures of an action in a row; gone with its first success. */
+export interface Failure {
+  readonly count: number;
+  /** When the first of them ended: what is reported grows louder with its age. */
+  readonly sinceMs: number;
+  readonly lastAtMs: number;
+  readonly message: string;
+  readonly sqlstate: string | null;
+}
+
+export interface Running {
+  readonly action: Action;
+  readonly sinceMs: number;
+}
+
+/** An effect is confirmed by a look that began after it, or by keys at least as new as it; it is not waited for forever. */
+export interface Unconfirmed {
+  readonly sinceMs: number;
+  /** The Raft index of a write to Consul; null = a change of the local server. */
+  readonly index: number | null;
+}
+
+/** What must be remembered about a followed slot on this standby, because one look cannot show it. */
+export interface SlotMemory {
+  /**
+   * The primary slot's catalog_xmin as it was when the protection of catalog rows along the chain became valid; null =
+   * it is not valid now (FACTS 2, "Readiness").
+   */
+  readonly protectedFrom: Xid | null;
+  readonly aheadSinceMs: number | null;
+  /** How long the last advance took and when it ended: the next one waits in proportion. */
+  readonly lastAdvance: {
+    readonly endedAtMs: number;
+    readonly tookMs: number;
+    readonly target: Lsn;
+    readonly reached: Lsn;
+  } | null;
+}
+
+/** What a standby last knew of its slots while the primary's were known: the basis of the record of a promotion. */
+export interface Standing {
+  readonly timeline: number;
+  readonly verdicts: readonly SlotVerdict[];
+  /** The position of each followed slot on the primary, as last published. */
+  readonly published: ReadonlyMap<string, Lsn>;
+}
+
+/** A promotion of this server, seen by this run of the agent. */
+export interface Promotion {
+  readonly timeline: number;
+  readonly atWallMs: number;
+  readonly before: Standing;
+}
+
+export interface Memory {
+  readonly slots: ReadonlyMap<string, SlotMemory>;
+  /** When a followed slot was last seen to move: looks are quick while slots move. */
+  readonly movedAtMs: number | null;
+  /** Kept while this server is a standby, and through the moment in which it is promoted. */
+  readonly standing: Standing | null;
+  /** A promotion that is not in `slot_history` yet. */
+  readonly promotion: Promotion | null;
+  /** Primary: where slots were that appeared since the agent looked first; tells a re-made slot from the old one. */
+  readonly born: ReadonlyMap<string, Lsn>;
+  /** The newest status that could be read: a key that is deleted or overwritten with junk loses no slot's history. */
+  readonly lastStatus: Status | null;
+  /** `StatusExtras.membersIndex` as known before the newest look began, and a newer one that the next look will prove. */
+  readonly membersIndex: { readonly proven: number; readonly next: number; readonly nextAtMs: number };
+  /** Which followed slots this standby lacks, and since when the set is the same: new slots are batched. */
+  readonly missing: { readonly names: string; readonly sinceMs: number };
+  /** How often each slot was copied here lately: no slot restarts a standby in a loop. */
+  readonly copies: ReadonlyMap<string, { readonly count: number; readonly lastAtMs: number }>;
+  /** Writes of `status` that may be done at once; refills with time. */
+  readonly statusBudget: { readonly tokens: number; readonly atMs: number };
+  readonly statusWrittenAtMs: number | null;
+  readonly memberWrittenAtMs: number | null;
+  readonly service: { readonly state: ServiceState; readonly atMs: number } | null;
+  readonly checkReportedAtMs: number | null;
+}
+
+/**
+ * Everything the agent knows at one moment. Unknown (null, `never`), absent (a key that is null in `keys`) and stale
+ * (`contact` broken) are three different things.
+ */
+export interface View {
+  readonly self: Self;
+  readonly nowMs: number;
+  readonly nowWallMs: number;
+  readonly consul: { readonly contact: Contact; readonly keys: ClusterKeys | null };
+  readonly session: SessionState;
+  /** The last good cluster configuration; null = none was read since the agent started. */
+  readonly config: DynamicConfig | null;
+  readonly local: LocalView;
+  /** What this agent remembers about its server; null = not read from disk yet. */
+  readonly ledger: Ledger | null;
+  readonly savedLedger: Ledger | null;
+  readonly running: ReadonlyMap<string, Running>;
+  readonly failures: ReadonlyMap<string, Failure>;
+  /** Lanes whose last effect has not been observed yet: the plan leaves them alone until it has. */
+  readonly unconfirmed: ReadonlyMap<string, Unconfirmed>;
+  readonly memory: Memory;
+  /** What can be said of the slots on this server, derived from the rest of the view. */
+  readonly verdicts: readonly SlotVerdict[];
+  /** Problems that the adapters reported (bad TTL, unreadable ledger, …), by code. */
+  readonly reported: ReadonlyMap<string, Problem>;
+}

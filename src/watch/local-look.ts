@@ -1,0 +1,155 @@
+import type { Clock } from '../base/clock.ts';
+import { describeError } from '../base/errors.ts';
+import type { Ledger } from '../domain/local.ts';
+import type { Problem } from '../domain/problem.ts';
+import type { ServerLook } from '../domain/server.ts';
+import { LedgerError, type LocalServer, ServerError } from '../postgres/port.ts';
+import type { Observation } from '../view/observation.ts';
+import { pause } from './patience.ts';
+
+/** An observation before it is known when it was made. */
+type Undated<O> = O extends Observation ? Omit<O, 'atMs' | 'wallMs'> : never;
+export type LocalNews = Extract<
+  Undated<Observation>,
+  { kind: 'look' | 'server_trouble' | 'ledger' | 'timeline_history' | 'problem' }
+>;
+
+/** What was told once and need not be asked again. */
+export interface Remembered {
+  ledgerIsRead: boolean;
+  /** The timeline whose history was told. */
+  historyOf: number | null;
+  /** The history could not be read: not to be asked before this. */
+  historyNotBeforeMs: number | null;
+}
+
+export function nothingRemembered(): Remembered {
+  return { ledgerIsRead: false, historyOf: null, historyNotBeforeMs: null };
+}
+
+/** Whatever is asked of the server here is given up after this. */
+const patienceMs = 5_000;
+
+/** After a history that could not be read: each attempt is a connection of its own. */
+const historyPauseMs = 10_000;
+
+/**
+ * One look, and what follows from it: after the first one that succeeds the ledger (which belongs to the system
+ * identifier that was seen), and on a primary, once for each timeline, its history. Never throws.
+ */
+export async function* lookOnce(
+  server: LocalServer,
+  clock: Clock,
+  remembered: Remembered,
+  stop: AbortSignal,
+): AsyncGenerator<LocalNews> {
+  const startedAtMs = clock.monotonicMs();
+  const seen = await within(clock, stop, 'look at the server', (signal) => server.look(signal));
+  if (!seen.ok) {
+    yield await troubleOf(server, clock, seen.error, stop);
+    return;
+  }
+  const look = seen.value;
+  yield { kind: 'look', startedAtMs, look };
+  if (!remembered.ledgerIsRead) yield* readLedger(server, clock, remembered, stop);
+  yield* readHistory(server, clock, remembered, look, stop);
+}
+
+async function troubleOf(server: LocalServer, clock: Clock, error: unknown, stop: AbortSignal): Promise<LocalNews> {
+  const interrupted = await within(clock, stop, 'look for an interrupted copy', () => server.copyWasInterrupted());
+  return {
+    kind: 'server_trouble',
+    trouble: error instanceof ServerError ? error.trouble : 'other',
+    why: describeError(error),
+    // Where it cannot be told, the server's being down is taken for somebody else's doing.
+    copyInterrupted: interrupted.ok && interrupted.value,
+  };
+}
+
+async function* readLedger(
+  server: LocalServer,
+  clock: Clock,
+  remembered: Remembered,
+  stop: AbortSignal,
+): AsyncGenerator<LocalNews> {
+  const read = await within(clock, stop, 'read the ledger', () => server.readLedger());
+  let ledger: Ledger;
+  if (read.ok) {
+    ledger = read.value;
+  } else if (read.error instanceof LedgerError) {
+    ledger = read.error.empty;
+    yield { kind: 'problem', present: true, problem: ledgerProblem(read.error) };
+  } else {
+    return;
+  }
+  remembered.ledgerIsRead = true;
+  yield { kind: 'ledger', ledger };
+}
+
+async function* readHistory(
+  server: LocalServer,
+  clock: Clock,
+  remembered: Remembered,
+  look: ServerLook,
+  stop: AbortSignal,
+): AsyncGenerator<LocalNews> {
+  const { timeline } = look;
+  if (look.role !== 'primary' || remembered.historyOf === timeline) return;
+  const notBeforeMs = remembered.historyNotBeforeMs;
+  if (notBeforeMs !== null && clock.monotonicMs() < notBeforeMs) return;
+  const what = `read the history of timeline ${timeline}`;
+  const read = await within(clock, stop, what, (signal) => server.timelineHistory(timeline, signal));
+  if (read.ok) {
+    remembered.historyOf = timeline;
+    remembered.historyNotBeforeMs = null;
+    if (notBeforeMs !== null) yield { kind: 'problem', present: false, problem: historyProblem('') };
+    yield { kind: 'timeline_history', timeline, switches: read.value };
+  } else {
+    remembered.historyNotBeforeMs = clock.monotonicMs() + historyPauseMs;
+    yield { kind: 'problem', present: true, problem: historyProblem(describeError(read.error)) };
+  }
+}
+
+function ledgerProblem(error: LedgerError): Problem {
+  return {
+    code: 'ledger_unreadable',
+    severity: 'warning',
+    what: `${describeError(error)}; slots that this agent made or proved before have to be proved again`,
+    fix: null,
+  };
+}
+
+function historyProblem(what: string): Problem {
+  return {
+    code: 'timeline_history_unreadable',
+    severity: 'warning',
+    what,
+    fix: "allow the agent's role to replicate: ALTER ROLE … REPLICATION, and a line for it in pg_hba.conf",
+  };
+}
+
+type Answer<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown };
+
+/** The answer, or ServerError after `patienceMs`, whether the call listens to its signal or not. Never rejects. */
+async function within<T>(
+  clock: Clock,
+  stop: AbortSignal,
+  verb: string,
+  call: (signal: AbortSignal) => Promise<T>,
+): Promise<Answer<T>> {
+  const inner = new AbortController();
+  const over = new AbortController();
+  const tooLate = pause(clock, patienceMs, stop, over.signal).then((): never => {
+    throw new ServerError(`${verb}: ${stop.aborted ? 'given up' : `no answer in ${patienceMs} ms`}`, 'timeout', null);
+  });
+  try {
+    return { ok: true, value: await Promise.race([call(inner.signal), tooLate]) };
+  } catch (error) {
+    return { ok: false, error };
+  } finally {
+    inner.abort();
+    over.abort();
+    // Once the call has won, nobody waits for the other any more.
+    tooLate.catch(() => undefined);
+  }
+}

@@ -1,0 +1,381 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { inspect } from 'node:util';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { ConsulClient } from '../../../src/consul/client.ts';
+import { memberKey } from '../../../src/consul/keys.ts';
+import { ConsulError, TtlRefusedError, type KvEntry } from '../../../src/consul/port.ts';
+import { startConsul, startConsulClient, type ConsulAgent } from '../../../src/sandbox/consul-server.ts';
+import { findConsul } from '../../../src/sandbox/locate.ts';
+import { Sandbox } from '../../../src/sandbox/processes.ts';
+import { clientOf, freshScope, never, sessionSpec } from './fixtures.ts';
+
+let sandbox: Sandbox;
+let server: ConsulAgent;
+let client: ConsulClient;
+let keys = freshScope();
+
+beforeAll(async () => {
+  sandbox = await Sandbox.open();
+  server = await startConsul(sandbox, { consul: await findConsul(), mode: 'dev' });
+  client = clientOf(server.address);
+}, 120_000);
+
+afterAll(async () => {
+  client.close();
+  await sandbox.close();
+});
+
+afterEach(() => {
+  keys = freshScope();
+});
+
+const set = (key: string, value: string) => client.transact([{ verb: 'set', key, value }], never);
+const read = (index = 0, waitMs = 10_000, signal = never) => client.readPrefix(keys.prefix, { index, waitMs, signal });
+const newSession = () => client.createSession(sessionSpec(), never);
+
+describe('reading', () => {
+  test('a missing prefix is an empty list with an index', async () => {
+    const { index, entries } = await read();
+    expect(entries).toEqual([]);
+    expect(index).toBeGreaterThan(0);
+  });
+
+  test('values, stamps and locks come as they are', async () => {
+    const session = await newSession();
+    await set(keys.config, '{"ä":"€𝄞"}');
+    await client.transact([{ verb: 'lock', key: keys.leader, value: 'a', session }], never);
+    await client.transact([{ verb: 'set', key: memberKey(keys, 'a'), value: '' }], never);
+    const { entries } = await read();
+    const of = (key: string): KvEntry | undefined => entries.find((entry) => entry.key === key);
+    expect(of(keys.config)).toMatchObject({ value: '{"ä":"€𝄞"}', session: null });
+    expect(of(keys.leader)).toMatchObject({ value: 'a', session });
+    expect(of(memberKey(keys, 'a'))?.value ?? '').toBe('');
+    expect(of(keys.leader)?.modifyIndex).toBeGreaterThan(of(keys.config)?.modifyIndex ?? Infinity);
+  });
+
+  test('a blocking read ends when something is written below the prefix, not before', async () => {
+    // Below a prefix with nothing in it every write anywhere in Consul would end the read.
+    await set(keys.status, '{}');
+    const { index } = await read();
+    const other = freshScope();
+    let over = false;
+    const blocked = read(index).then((answer) => {
+      over = true;
+      return answer;
+    });
+    await client.transact([{ verb: 'set', key: other.config, value: '{}' }], never);
+    await client.readPrefix(other.prefix, { index: 0, waitMs: 0, signal: never });
+    expect(over).toBe(false);
+    await set(keys.config, '{}');
+    expect((await blocked).entries).toMatchObject([{ key: keys.config }, { key: keys.status }]);
+  });
+
+  test('a blocking read in which nothing happens ends with the same index', async () => {
+    await set(keys.config, '{}');
+    const { index } = await read();
+    expect((await read(index, 200)).index).toBe(index);
+  });
+
+  test('is over when it is aborted', async () => {
+    const { index } = await read();
+    const stop = new AbortController();
+    const blocked = expect(read(index, 50_000, stop.signal)).rejects.toThrow(ConsulError);
+    await read();
+    stop.abort();
+    await blocked;
+    await expect(read(0, 0, stop.signal)).rejects.toThrow(/given up before it was sent/);
+  });
+
+  test.each(['consistent', 'stale'] as const)('in the mode %s', async (consistency) => {
+    const other = clientOf(server.address, { consistency, dc: 'dc1' });
+    await set(keys.config, '{}');
+    expect((await other.readPrefix(keys.prefix, { index: 0, waitMs: 0, signal: never })).entries).toHaveLength(1);
+    other.close();
+  });
+
+  test('of a datacenter that is not there is an error in words', async () => {
+    const other = clientOf(server.address, { dc: 'elsewhere' });
+    await expect(other.readPrefix(keys.prefix, { index: 0, waitMs: 0, signal: never })).rejects.toThrow(
+      /cannot read the keys: Consul answers 500 No path to datacenter/,
+    );
+    other.close();
+  });
+});
+
+describe('transactions', () => {
+  test('answer with the new stamps of what was written', async () => {
+    const result = await set(keys.status, '1');
+    const { entries } = await read();
+    expect(result).toMatchObject({ kind: 'done', entries: [{ key: keys.status }] });
+    expect(result.kind === 'done' ? result.entries[0]?.modifyIndex : null).toBe(entries[0]?.modifyIndex);
+  });
+
+  test('only the holder of the leader key publishes: fenced in the same transaction', async () => {
+    const [holder, other] = [await newSession(), await newSession()];
+    await client.transact([{ verb: 'lock', key: keys.leader, value: 'a', session: holder }], never);
+    const publish = (session: string, value: string) =>
+      client.transact(
+        [
+          { verb: 'check-session', key: keys.leader, session },
+          { verb: 'set', key: keys.status, value },
+          { verb: 'set', key: keys.history, value },
+        ],
+        never,
+      );
+    expect(await publish(holder, '1')).toMatchObject({ kind: 'done' });
+    expect(await publish(other, '2')).toMatchObject({ kind: 'refused', dead: false });
+    await client.destroySession(holder, never);
+    expect(await publish(holder, '3')).toMatchObject({ kind: 'refused' });
+    const { entries } = await read();
+    expect(entries.map(({ key, value }) => [key, value])).toEqual([
+      [keys.history, '1'],
+      [keys.status, '1'],
+    ]);
+  });
+
+  test('a lock that somebody holds is refused, one of a dead session says so', async () => {
+    const [holder, other] = [await newSession(), await newSession()];
+    const lock = (session: string) => client.transact([{ verb: 'lock', key: keys.leader, value: 'x', session }], never);
+    expect(await lock(holder)).toMatchObject({ kind: 'done', entries: [{ session: holder }] });
+    expect(await lock(other)).toMatchObject({ kind: 'refused', dead: false });
+    await client.destroySession(other, never);
+    const refused = await lock(other);
+    expect(refused).toMatchObject({ kind: 'refused', dead: true });
+    expect(refused.kind === 'refused' ? refused.why : '').toMatch(/invalid session/);
+  });
+
+  test('every verb does what it says', async () => {
+    const session = await newSession();
+    const [a, b] = [`${keys.prefix}a`, `${keys.prefix}b`];
+    const did = async (...operations: Parameters<ConsulClient['transact']>[0]) =>
+      (await client.transact(operations, never)).kind;
+    expect(await did({ verb: 'check-not-exists', key: a }, { verb: 'set', key: a, value: '1' })).toBe('done');
+    expect(await did({ verb: 'check-not-exists', key: a }, { verb: 'set', key: b, value: '1' })).toBe('refused');
+    const index = (await read()).entries[0]?.modifyIndex ?? 0;
+    expect(await did({ verb: 'cas', key: a, value: '2', index: index - 1 })).toBe('refused');
+    expect(await did({ verb: 'check-index', key: a, index }, { verb: 'cas', key: a, value: '2', index })).toBe('done');
+    expect(await did({ verb: 'delete-cas', key: a, index })).toBe('refused');
+    expect(await did({ verb: 'lock', key: a, value: '3', session })).toBe('done');
+    expect(await did({ verb: 'unlock', key: a, value: '4', session })).toBe('done');
+    expect(await did({ verb: 'unlock', key: a, value: '5', session })).toBe('refused');
+    expect((await read()).entries).toMatchObject([{ key: a, value: '4', session: null }]);
+    expect(await did({ verb: 'delete', key: a })).toBe('done');
+    expect((await read()).entries).toEqual([]);
+  });
+
+  test('too large a value is an error, not a refusal', async () => {
+    await expect(set(keys.status, 'x'.repeat(600_000))).rejects.toMatchObject({ name: 'ConsulError', statusCode: 413 });
+  });
+});
+
+describe('sessions', () => {
+  test('live, are renewed, and are gone once destroyed', async () => {
+    const session = await newSession();
+    expect(await client.renewSession(session, never)).toBe('renewed');
+    await client.destroySession(session, never);
+    expect(await client.renewSession(session, never)).toBe('gone');
+    await client.destroySession(session, never);
+  });
+
+  test('have exactly the checks and the lock delay that were asked for', async () => {
+    const none = await client.createSession(sessionSpec({ ttlSeconds: 12.5 }), never);
+    const serf = await client.createSession(sessionSpec({ nodeChecks: ['serfHealth'], lockDelaySeconds: 3 }), never);
+    const info = async (id: string) =>
+      (JSON.parse(await server.request('GET', `/v1/session/info/${id}`)) as unknown[])[0];
+    expect(await info(none)).toMatchObject({ NodeChecks: [], LockDelay: 0, TTL: '12.5s', Behavior: 'delete' });
+    expect(await info(serf)).toMatchObject({ NodeChecks: ['serfHealth'], LockDelay: 3e9 });
+  });
+
+  test('a lock delay of 0 lets the next one take the lock at once, one of 15 s does not', async () => {
+    for (const [lockDelaySeconds, kind] of [
+      [0, 'done'],
+      [15, 'refused'],
+    ] as const) {
+      const key = `${keys.prefix}${lockDelaySeconds}`;
+      const first = await client.createSession(sessionSpec({ lockDelaySeconds }), never);
+      const second = await newSession();
+      await client.transact([{ verb: 'lock', key, value: 'a', session: first }], never);
+      await client.destroySession(first, never);
+      expect(await client.transact([{ verb: 'lock', key, value: 'b', session: second }], never)).toMatchObject({
+        kind,
+      });
+    }
+  });
+
+  test('take their keys with them', async () => {
+    const session = await newSession();
+    await client.transact([{ verb: 'lock', key: memberKey(keys, 'a'), value: '{}', session }], never);
+    await client.destroySession(session, never);
+    expect((await read()).entries).toEqual([]);
+  });
+
+  test('a TTL below the minimum is refused with the bounds, straight and through a client agent', async () => {
+    const beside = await startConsulClient(sandbox, { consul: await findConsul(), server });
+    const through = clientOf(beside.address);
+    for (const consul of [client, through]) {
+      const refused = consul.createSession(sessionSpec({ ttlSeconds: 3 }), never);
+      await expect(refused).rejects.toBeInstanceOf(TtlRefusedError);
+      await expect(refused).rejects.toMatchObject({ minSeconds: 10, maxSeconds: 86_400 });
+    }
+    through.close();
+  }, 60_000);
+
+  test('bound to a check that is not there is an error in words', async () => {
+    await expect(client.createSession(sessionSpec({ serviceChecks: ['nope'] }), never)).rejects.toThrow(
+      /cannot create a session: Consul answers 500 .*Missing check 'nope'/,
+    );
+  });
+});
+
+describe('services', () => {
+  const service = (id: string, tags: readonly string[]) => ({
+    id,
+    name: 'demo',
+    tags,
+    address: '10.1.2.3',
+    port: 5432,
+    checks: [{ kind: 'ttl' as const, id: `${id}:slots`, name: 'slots', ttlSeconds: 60 }],
+  });
+  const checks = async () =>
+    JSON.parse(await server.request('GET', '/v1/agent/checks')) as Record<string, { Status: string; Output: string }>;
+
+  test('are registered, replaced without losing the state of their checks, and deregistered', async () => {
+    const id = 'demo/node-1';
+    await client.registerService(service(id, ['replica']), never);
+    expect(await client.updateTtlCheck(`${id}:slots`, 'warning', 'orders is not ready: ä', never)).toBe('updated');
+    await client.registerService(service(id, ['primary']), never);
+    expect((await checks())[`${id}:slots`]).toMatchObject({ Status: 'warning', Output: 'orders is not ready: ä' });
+    const catalog = JSON.parse(await server.request('GET', '/v1/agent/services')) as Record<string, unknown>;
+    expect(catalog[id]).toMatchObject({ Service: 'demo', Tags: ['primary'], Address: '10.1.2.3', Port: 5432 });
+    await client.deregisterService(id, never);
+    await client.deregisterService(id, never);
+    expect(await checks()).not.toHaveProperty([`${id}:slots`]);
+  });
+
+  test('a check that is no longer asked for goes away', async () => {
+    await client.registerService(service('demo/2', []), never);
+    await client.registerService({ ...service('demo/2', []), checks: [] }, never);
+    expect(await checks()).not.toHaveProperty(['demo/2:slots']);
+  });
+
+  test('an HTTP check is asked by Consul', async () => {
+    const rest = await serve((_, response) => response.end());
+    const { port } = rest.address() as AddressInfo;
+    await client.registerService(
+      {
+        ...service('demo/3', []),
+        checks: [
+          {
+            kind: 'http',
+            id: 'demo/3:role',
+            name: 'role',
+            url: `http://127.0.0.1:${port}/replica`,
+            method: 'HEAD',
+            intervalSeconds: 1,
+            timeoutSeconds: 1,
+            tlsSkipVerify: false,
+            tlsServerName: null,
+            deregisterAfterSeconds: null,
+          },
+        ],
+      },
+      never,
+    );
+    const [request] = (await once(rest, 'request')) as [IncomingMessage];
+    expect(`${request.method ?? ''} ${request.url ?? ''}`).toBe('HEAD /replica');
+    rest.closeAllConnections();
+    rest.close();
+  });
+
+  test('a check that the agent does not know (any more) is unknown, not an error', async () => {
+    expect(await client.updateTtlCheck('nope', 'passing', '', never)).toBe('unknown');
+  });
+});
+
+/** A web server that is not Consul, or is Consul on a bad day. */
+async function serve(listener: RequestListener): Promise<Server> {
+  const rest = createServer(listener);
+  await new Promise<void>((resolve) => rest.listen(0, '127.0.0.1', resolve));
+  return rest;
+}
+
+describe('answers that are none', () => {
+  let rest: Server | undefined;
+  afterEach(() => {
+    rest?.closeAllConnections();
+    rest?.close();
+  });
+  const against = async (listener: RequestListener, requestTimeoutMs = 5_000): Promise<ConsulClient> => {
+    rest = await serve(listener);
+    return clientOf(
+      { host: '127.0.0.1', port: (rest.address() as AddressInfo).port },
+      { token: 'top-secret', requestTimeoutMs },
+    );
+  };
+  const reading = (consul: ConsulClient) => consul.readPrefix('service/x/', { index: 0, waitMs: 0, signal: never });
+
+  test.each([
+    [429, 'Your IP is issuing too many concurrent connections'],
+    [500, 'No cluster leader'],
+    [503, ''],
+    [403, 'ACL not found'],
+  ])('status %d is an error with that status and the words', async (status, words) => {
+    const consul = await against((_, response) => response.writeHead(status).end(words));
+    await expect(reading(consul)).rejects.toMatchObject({ name: 'ConsulError', statusCode: status });
+    await expect(reading(consul)).rejects.toThrow(`cannot read the keys: Consul answers ${status} ${words}`.trim());
+    await expect(consul.renewSession('s', never)).rejects.toMatchObject({ statusCode: status });
+  });
+
+  test.each([
+    ['the page of a proxy', 200, {}, '<html>'],
+    ['a 404 that is not from Consul', 404, {}, ''],
+    ['JSON that is not a list', 200, { 'x-consul-index': '5', 'content-type': 'application/json' }, '{"a":1}'],
+    ['half of a JSON', 200, { 'x-consul-index': '5', 'content-type': 'application/json' }, '[{"Key":"a"'],
+    [
+      'a list that the token may see only a part of',
+      404,
+      { 'x-consul-index': '5', 'x-consul-results-filtered-by-acls': 'true' },
+      '',
+    ],
+  ])('%s is an error, never an empty cluster', async (_, status, headers, body) => {
+    const consul = await against((__, response) => response.writeHead(status, headers).end(body));
+    await expect(reading(consul)).rejects.toThrow(ConsulError);
+  });
+
+  test('a connection that is cut in the middle of an answer is an error at once', async () => {
+    const consul = await against((_, response) => {
+      response.writeHead(200, { 'x-consul-index': '5', 'content-length': '1000' });
+      response.write('[', () => response.destroy());
+    }, 60_000);
+    await expect(reading(consul)).rejects.toThrow(/cut in the middle of the answer/);
+  });
+
+  test('a request that hangs ends with its time limit', async () => {
+    const consul = await against(() => undefined, 100);
+    await expect(reading(consul)).rejects.toThrow(/cannot read the keys: request timed out \(100ms\)/);
+  });
+
+  test('nobody there is an error in words', async () => {
+    const gone = await serve(() => undefined);
+    const { port } = gone.address() as AddressInfo;
+    await new Promise((resolve) => gone.close(resolve));
+    const consul = clientOf({ host: '127.0.0.1', port });
+    await expect(reading(consul)).rejects.toMatchObject({ statusCode: null });
+    await expect(reading(consul)).rejects.toThrow(/cannot read the keys: .*ECONNREFUSED/);
+  });
+
+  test('the token is sent, and is in no error', async () => {
+    let sent: unknown;
+    const consul = await against((request, response) => {
+      sent = request.headers['x-consul-token'];
+      response.writeHead(500).end(`bad token ${String(sent)}`);
+    });
+    const error: unknown = await reading(consul).catch((thrown: unknown) => thrown);
+    expect(sent).toBe('top-secret');
+    expect(error).toBeInstanceOf(ConsulError);
+    expect(inspect(error, { depth: 10, showHidden: true })).not.toContain('top-secret');
+    expect((error as Error).message).toContain('bad token <token>');
+  });
+});

@@ -1,0 +1,90 @@
+import type { ServerLook } from '../../src/domain/server.ts';
+import type { Slot } from '../../src/domain/slot.ts';
+import { majorOf } from '../../src/domain/version.ts';
+import type { Xid } from '../../src/domain/xid.ts';
+import type { PgServer } from './pg-server.ts';
+import type { PgSlot } from './pg-slot.ts';
+import type { FullXid } from './wal.ts';
+
+export const simDatabases = ['app', 'postgres'];
+
+/** What a look at the server shows at this moment. */
+export function lookAt(server: PgServer, systemIdentifier: string, nowWallMs: number): ServerLook {
+  const isPrimary = server.role === 'primary';
+  return {
+    systemIdentifier,
+    versionNum: server.setup.versionNum,
+    role: server.role,
+    timeline: server.branch.at(server.position).timeline,
+    startedAtWallMs: server.startedAtMs,
+    currentLsn: isPrimary ? server.branch.end : null,
+    receivedLsn: isPrimary ? null : server.received,
+    replayedLsn: isPrimary ? null : server.replayed,
+    replayPaused: server.replayPaused,
+    replayedAtWallMs: isPrimary ? null : nowWallMs,
+    receiver:
+      server.streaming && server.upstream !== null
+        ? {
+            status: 'streaming',
+            senderHost: server.upstream.name,
+            senderPort: 5432,
+            slotName: server.primarySlotName === '' ? null : server.primarySlotName,
+            receivedTimeline: server.branch.timeline,
+          }
+        : null,
+    settings: {
+      walLevel: server.setup.walLevel,
+      maxReplicationSlots: server.setup.maxSlots,
+      maxWalSenders: 10,
+      hotStandbyFeedback: server.feedbackOn,
+      primarySlotName: server.primarySlotName,
+      upstreamHost: server.upstream?.name ?? null,
+      upstreamPort: server.upstream === null ? null : 5432,
+    },
+    privileges: { superuser: true, replication: true, readBinaryFile: true, monitor: true },
+    slots: [...server.slots.values()].map((slot) => rowOf(server, slot)),
+    replication: [],
+    databases: simDatabases,
+  };
+}
+
+function rowOf(server: PgServer, slot: PgSlot): Slot {
+  if (slot.type === 'physical') {
+    return {
+      type: 'physical',
+      name: slot.name,
+      restartLsn: slot.restart,
+      xmin: shown(slot.xmin),
+      catalogXmin: shown(slot.catalogXmin),
+      active: slot.active,
+      temporary: false,
+      walStatus: 'reserved',
+    };
+  }
+  const isMarked = slot.invalidation !== null && majorOf(server.setup.versionNum) >= 16;
+  return {
+    type: 'logical',
+    name: slot.name,
+    database: slot.database,
+    plugin: slot.plugin,
+    confirmedFlushLsn: slot.creating ? null : slot.confirmed,
+    restartLsn: slot.restart,
+    catalogXmin: shown(slot.catalogXmin),
+    active: slot.active,
+    temporary: slot.temporary,
+    twoPhase: false,
+    walStatus: slot.invalidation === null ? 'reserved' : 'lost',
+    invalidation: isMarked ? slot.invalidation : null,
+    failover: false,
+    synced: false,
+    snapshotOnDisk: server.snapshots.has(slot.restart),
+    walOnDisk: slot.restart >= server.oldestWal,
+  };
+}
+
+/** Views show the low 32 bits. */
+function shown(xid: FullXid): Xid;
+function shown(xid: FullXid | null): Xid | null;
+function shown(xid: FullXid | null): Xid | null {
+  return xid === null ? null : xid % 0x1_0000_0000;
+}

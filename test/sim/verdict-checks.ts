@@ -1,0 +1,84 @@
+import { decodeMember } from '../../src/consul/codec/member.ts';
+import { memberKey } from '../../src/consul/keys.ts';
+import type { Lsn } from '../../src/domain/lsn.ts';
+import type { SlotVerdict } from '../../src/domain/slot.ts';
+import { type Flaw, flawOf } from './oracle.ts';
+import { simKeys } from './sim-agent.ts';
+import { Violation } from './violation.ts';
+import type { Member, World } from './world.ts';
+
+/** A standby's chain that was changed by the HA manager is seen at the next look, and said at the next write. */
+const chainReactionMs = 4_000;
+/** A member key is written at once when a verdict changes: one look, one write, and the wait after a write that failed. */
+const publicationMs = 15_000;
+
+/** Rule S2: whoever says `ready`, in memory or in its member key, is right. */
+export class VerdictChecks {
+  readonly #world: World;
+  readonly #fail: (violation: Violation) => void;
+  readonly #wrongSinceMs = new Map<string, number>();
+  readonly #cutOffAtMs = new Map<string, number>();
+
+  constructor(world: World, fail: (violation: Violation) => void) {
+    this.#world = world;
+    this.#fail = fail;
+  }
+
+  /** What the agent of this member believes at this moment. */
+  checkMemory(member: Member): void {
+    const run = member.agent;
+    if (run?.turn == null || !run.life.alive || member.server.role === 'primary') return;
+    this.#judge(member, 'in memory', run.turn.view.verdicts, 0);
+  }
+
+  /** What its member key says; a key whose agent is gone goes away with its session and promises nothing meanwhile. */
+  checkPublished(member: Member): void {
+    if (member.agent?.life.alive !== true || member.server.role === 'primary') return;
+    const entry = this.#world.consul.state.keys.get(memberKey(simKeys, member.name));
+    const value = entry?.session == null ? null : decodeMember(entry.value ?? '', () => undefined);
+    if (value === null) return;
+    const now = this.#world.time.nowMs();
+    if (!this.#world.consul.running || member.consulLink.mode !== 'ok') this.#cutOffAtMs.set(member.name, now);
+    const sinceMs = now - (this.#cutOffAtMs.get(member.name) ?? -Infinity);
+    this.#judge(member, 'published', sinceMs < publicationMs ? [] : [...value.slots.values()], publicationMs);
+  }
+
+  /** `extraMs` is allowed on top of what the kind of flaw allows. */
+  #judge(member: Member, where: string, verdicts: readonly SlotVerdict[], extraMs: number): void {
+    for (const { slot, type, verdict } of verdicts) {
+      const key = `${member.name} ${slot} ${where}`;
+      const flaw = type === 'logical' && verdict.kind === 'ready' ? this.#flaw(member, slot) : null;
+      if (flaw === null) {
+        this.#wrongSinceMs.delete(key);
+        continue;
+      }
+      const now = this.#world.time.nowMs();
+      const since = this.#wrongSinceMs.get(key) ?? now;
+      this.#wrongSinceMs.set(key, since);
+      if (now - since < this.#allowedMs(member, flaw) + extraMs) continue;
+      this.#fail(new Violation('S2', `${member.name} says ${where} that ${slot} is ready, but ${flaw.what}`));
+    }
+  }
+
+  #flaw(member: Member, slot: string): Flaw | null {
+    const { server } = member;
+    if (server.state !== 'up') return null;
+    const root = this.#world.cluster.rootOf(server);
+    const source = (root.role === 'primary' ? root : this.#world.ha.primary).logical(slot);
+    const consumed: Lsn = this.#world.workload.consumers.get(slot)?.position ?? 0n;
+    const confirmed = source !== undefined && source.confirmed > consumed ? source.confirmed : consumed;
+    return flawOf(server, slot, source?.creating === true ? undefined : source, confirmed);
+  }
+
+  /**
+   * What happens to the primary's slot is known only through Consul. What is on the standby itself, and the protection
+   * of its catalog rows, must be right at every moment, but for the time in which a change of the chain is noticed.
+   */
+  #allowedMs(member: Member, flaw: Flaw): number {
+    if (flaw.kind === 'outside' || flaw.kind === 'absent') return this.#world.knowledgeMs();
+    const { changedAtMs } = this.#world.ha;
+    const chain = [member.name, this.#world.ha.primary.name, member.server.upstream?.name ?? ''];
+    const changed = Math.max(...chain.map((name) => changedAtMs.get(name) ?? -Infinity));
+    return this.#world.time.nowMs() - changed < 2 * chainReactionMs ? chainReactionMs : 0;
+  }
+}

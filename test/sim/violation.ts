@@ -1,0 +1,12 @@
+/** A rule of DESIGN section 4 that was broken, or something that must never happen at all. */
+export type Rule = 'S1' | 'S2' | 'S3' | 'S4' | 'S5' | 'S6' | 'S7' | 'liveness' | 'bug' | 'server';
+
+export class Violation extends Error {
+  override readonly name = 'Violation';
+  readonly rule: Rule;
+
+  constructor(rule: Rule, what: string) {
+    super(`${rule}: ${what}`);
+    this.rule = rule;
+  }
+}

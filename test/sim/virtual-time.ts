@@ -1,0 +1,89 @@
+/** One thing that is due at a moment of virtual time. */
+export interface Due {
+  readonly atMs: number;
+  readonly run: () => void;
+  /** Whether the code under test may react: its promises are then drained before the next event. */
+  readonly wakes: boolean;
+  readonly order: number;
+  cancelled: boolean;
+}
+
+/** Lets every promise that can settle do so: microtasks run to their end before the event loop reaches an immediate. */
+const drained = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/**
+ * Time that passes only when an event is taken. Events of the same moment are taken in the order in which they were
+ * asked for, so that a run depends on its seed alone.
+ */
+export class VirtualTime {
+  #nowMs = 0;
+  #order = 0;
+  readonly #heap: Due[] = [];
+
+  nowMs(): number {
+    return this.#nowMs;
+  }
+
+  /** Runs `run` in `delayMs`. `wakes: false` is for events of the world that no promise of an agent waits for. */
+  in(delayMs: number, run: () => void, wakes = true): Due {
+    const atMs = this.#nowMs + Math.max(0, delayMs);
+    const due: Due = { atMs, run, wakes, order: this.#order, cancelled: false };
+    this.#order += 1;
+    this.#push(due);
+    return due;
+  }
+
+  /** Takes the next event and waits until nothing is runnable before the one after it; false = there is none until `untilMs`. */
+  async step(untilMs: number): Promise<boolean> {
+    for (;;) {
+      const next = this.#heap[0];
+      if (next === undefined || next.atMs > untilMs) {
+        this.#nowMs = Math.max(this.#nowMs, untilMs);
+        return false;
+      }
+      this.#pop();
+      if (next.cancelled) continue;
+      this.#nowMs = next.atMs;
+      next.run();
+      if (next.wakes) await drained();
+      return true;
+    }
+  }
+
+  /** Before the first event: lets what was started by hand run until it waits for time. */
+  settle(): Promise<void> {
+    return drained();
+  }
+
+  #push(due: Due): void {
+    const heap = this.#heap;
+    let child = heap.push(due) - 1;
+    while (child > 0) {
+      const parent = (child - 1) >> 1;
+      if (before(heap[parent]!, due)) break;
+      heap[child] = heap[parent]!;
+      child = parent;
+    }
+    heap[child] = due;
+  }
+
+  #pop(): void {
+    const heap = this.#heap;
+    const last = heap.pop();
+    if (last === undefined || heap.length === 0) return;
+    let parent = 0;
+    for (;;) {
+      let child = 2 * parent + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && before(heap[child + 1]!, heap[child]!)) child += 1;
+      if (before(last, heap[child]!)) break;
+      heap[parent] = heap[child]!;
+      parent = child;
+    }
+    heap[parent] = last;
+  }
+}
+
+function before(a: Due, b: Due): boolean {
+  return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
+}

@@ -1,0 +1,90 @@
+import type { Lsn } from '../../src/domain/lsn.ts';
+
+/** A transaction id that never wraps; servers show its low 32 bits. */
+export type FullXid = number;
+
+/** What the WAL says, as far as slots depend on it. `start` and `end` are positions. */
+export type WalRecord = { readonly start: Lsn; readonly end: Lsn } & (
+  | { readonly kind: 'begin'; readonly xid: FullXid }
+  /** `began`: where the transaction's first record starts. */
+  | { readonly kind: 'commit'; readonly xid: FullXid; readonly began: Lsn }
+  | { readonly kind: 'abort'; readonly xid: FullXid }
+  /** What PostgreSQL logs every 15 s and at checkpoints (`xl_running_xacts`): decoding can only start at one. */
+  | {
+      readonly kind: 'running';
+      readonly xids: readonly FullXid[];
+      readonly oldest: FullXid;
+      readonly next: FullXid;
+    }
+  /** Vacuum removed every catalog row that died before `horizon`. */
+  | { readonly kind: 'vacuum'; readonly horizon: FullXid }
+);
+
+type Unplaced<R> = R extends WalRecord ? Omit<R, 'start' | 'end'> : never;
+export type WalContent = Unplaced<WalRecord>;
+
+/** One timeline as one server wrote it. Two servers that are promoted at once write two branches of the same number. */
+export class Branch {
+  readonly timeline: number;
+  readonly parent: Branch | null;
+  /** Where it leaves its parent. */
+  readonly forkLsn: Lsn;
+  readonly records: WalRecord[] = [];
+  end: Lsn;
+
+  constructor(timeline: number, parent: Branch | null, forkLsn: Lsn) {
+    this.timeline = timeline;
+    this.parent = parent;
+    this.forkLsn = forkLsn;
+    this.end = forkLsn;
+  }
+
+  append(content: WalContent, bytes: bigint): WalRecord {
+    const start = this.end;
+    this.end = start + bytes;
+    const record: WalRecord = { ...content, start, end: this.end };
+    this.records.push(record);
+    return record;
+  }
+
+  /** The records of this branch and its parents that start at or after `from` and end at or before `to`, in order. */
+  *read(from: Lsn, to: Lsn): Generator<WalRecord> {
+    if (this.parent !== null && from < this.forkLsn) {
+      yield* this.parent.read(from, to < this.forkLsn ? to : this.forkLsn);
+    }
+    for (let i = this.#firstAt(from); i < this.records.length; i += 1) {
+      const record = this.records[i]!;
+      if (record.end > to) return;
+      yield record;
+    }
+  }
+
+  /** Whether WAL up to `lsn` of `other` is also WAL of this branch. */
+  contains(other: Branch, lsn: Lsn): boolean {
+    let bound: Lsn | null = null;
+    for (let branch: Branch | null = this; branch !== null; branch = branch.parent) {
+      if (branch === other) return bound === null ? lsn <= branch.end : lsn <= bound;
+      bound = bound === null || branch.forkLsn < bound ? branch.forkLsn : bound;
+    }
+    // The other one may itself be a younger branch that has nothing of its own up to `lsn`.
+    return other.parent !== null && lsn <= other.forkLsn && this.contains(other.parent, lsn);
+  }
+
+  /** The branch that `lsn` lies on, seen from here: this one or a parent. */
+  at(lsn: Lsn): Branch {
+    let branch: Branch = this;
+    while (branch.parent !== null && lsn < branch.forkLsn) branch = branch.parent;
+    return branch;
+  }
+
+  #firstAt(from: Lsn): number {
+    let low = 0;
+    let high = this.records.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.records[middle]!.start < from) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}

@@ -1,0 +1,136 @@
+import type { Lsn } from '../../src/domain/lsn.ts';
+import type { PgCluster } from './pg-cluster.ts';
+import type { PgServer } from './pg-server.ts';
+import type { LogicalPgSlot } from './pg-slot.ts';
+import type { Random } from './random.ts';
+import type { VirtualTime } from './virtual-time.ts';
+
+/** Who reads from one logical slot. */
+export interface Consumer {
+  readonly slot: string;
+  /** What it has confirmed of the present slot of that name, on whichever server. */
+  position: Lsn;
+  mood: 'moving' | 'idle';
+  /** When the slot was made, or made anew. */
+  readonly sinceMs: number;
+}
+
+/**
+ * What clients do to the cluster, and what PostgreSQL does by itself: overlapping transactions, running_xacts records,
+ * vacuum, checkpoints, consumers that confirm.
+ */
+export class Workload {
+  readonly consumers = new Map<string, Consumer>();
+  writing = true;
+  #reading = true;
+  #stirred = false;
+  readonly #time: VirtualTime;
+  readonly #random: Random;
+  readonly #cluster: PgCluster;
+  readonly #primary: () => PgServer;
+
+  constructor(time: VirtualTime, random: Random, cluster: PgCluster, primary: () => PgServer) {
+    this.#time = time;
+    this.#random = random;
+    this.#cluster = cluster;
+    this.#primary = primary;
+    const busy = random.int(40, 400);
+    this.#every(() => random.int(10, busy), this.#transaction);
+    this.#every(() => random.int(1_000, 8_000), this.#onPrimaries((server) => server.logRunning()));
+    this.#every(() => random.int(500, 5_000), this.#onPrimaries((server) => server.vacuum()));
+    this.#every(
+      () => random.int(3_000, 10_000),
+      () => {
+        const up = [...cluster.servers.values()].filter((server) => server.state === 'up');
+        if (up.length > 0) random.pick(up).checkpoint();
+      },
+    );
+    this.#every(() => random.int(20, 300), this.#consume);
+  }
+
+  /** A consumer for a slot that was just made, or made anew. */
+  follow(slot: LogicalPgSlot): void {
+    this.consumers.set(slot.name, {
+      slot: slot.name,
+      position: slot.confirmed,
+      mood: this.#stirred || this.#random.chance(0.75) ? 'moving' : 'idle',
+      sinceMs: this.#time.nowMs(),
+    });
+  }
+
+  /** Every consumer moves. */
+  stir(): void {
+    this.#stirred = true;
+    for (const consumer of this.consumers.values()) consumer.mood = 'moving';
+  }
+
+  /** Clients go away: nothing is written, and consumers stay where they are. */
+  rest(): void {
+    this.writing = false;
+    this.#reading = false;
+  }
+
+  readonly #transaction = (): void => {
+    const random = this.#random;
+    for (const server of this.#writable()) {
+      if (!this.writing || server.running.size > 12) continue;
+      const xid = server.begin(BigInt(random.int(100, 4_000)));
+      const starts = server.starts;
+      const durationMs = random.chance(0.04) ? random.int(3_000, 20_000) : random.int(1, 900);
+      const how = random.chance(0.9) ? 'commit' : 'abort';
+      const bytes = BigInt(random.int(40, 400));
+      this.#time.in(
+        durationMs,
+        () => {
+          if (server.starts === starts && server.state === 'up') server.end(xid, how, bytes);
+        },
+        false,
+      );
+    }
+  };
+
+  readonly #consume = (): void => {
+    const random = this.#random;
+    const server = this.#primary();
+    if (!this.#reading || server.state !== 'up' || server.role !== 'primary') return;
+    for (const slot of server.logicalSlots()) {
+      if (slot.creating || slot.invalidation !== null) continue;
+      let consumer = this.consumers.get(slot.name);
+      if (consumer === undefined) {
+        this.follow(slot);
+        consumer = this.consumers.get(slot.name);
+      }
+      if (consumer === undefined) continue;
+      if (!this.#stirred && random.chance(0.02)) consumer.mood = consumer.mood === 'moving' ? 'idle' : 'moving';
+      if (consumer.mood === 'idle' || slot.active || !random.chance(0.6)) continue;
+      // It asks for what it has; a slot that is further on begins where it is.
+      const from = consumer.position > slot.confirmed ? consumer.position : slot.confirmed;
+      const end = server.branch.end;
+      if (from >= end) continue;
+      const target = random.chance(0.5) ? end : from + (end - from) / 2n;
+      server.confirm(slot, target);
+      consumer.position = target;
+    }
+  };
+
+  #onPrimaries(act: (server: PgServer) => void): () => void {
+    return () => {
+      for (const server of this.#writable()) act(server);
+    };
+  }
+
+  #writable(): readonly PgServer[] {
+    return [...this.#cluster.servers.values()].filter((server) => server.state === 'up' && server.role === 'primary');
+  }
+
+  #every(delayMs: () => number, act: () => void): void {
+    this.#time.in(
+      delayMs(),
+      () => {
+        act();
+        this.#every(delayMs, act);
+      },
+      false,
+    );
+  }
+}

@@ -1,0 +1,186 @@
+import { type AgentPorts } from '../../src/agent.ts';
+import type { Tags } from '../../src/domain/config.ts';
+import { ServerError } from '../../src/postgres/port.ts';
+import type { Commit } from './consul-state.ts';
+import { HaManager } from './ha-manager.ts';
+import { healthyLink, type LinkFaults } from './link.ts';
+import { PgCluster } from './pg-cluster.ts';
+import { PgServer, type ServerSetup } from './pg-server.ts';
+import { Random } from './random.ts';
+import { configJson, firstConfig, type ScopeConfig } from './scope-config.ts';
+import { type AgentRun, agentSettings, runAgent, simKeys } from './sim-agent.ts';
+import { SimConsul } from './sim-consul.ts';
+import { type ServerChanges, simServer } from './sim-server.ts';
+import { Trace } from './trace.ts';
+import { virtualClock } from './virtual-clock.ts';
+import { VirtualTime } from './virtual-time.ts';
+import { Branch } from './wal.ts';
+import { Workload } from './workload.ts';
+
+const calmMs = 15_000;
+
+/** What the checks hear of as it happens. */
+export interface Witness extends ServerChanges {
+  readonly committed: (commit: Commit) => void;
+  readonly turned: (run: AgentRun) => void;
+  readonly bug: (name: string, error: unknown) => void;
+}
+
+/** Lets a test break a rule on purpose between the agent and the world. */
+export type Sabotage = (ports: AgentPorts, member: Member, world: World) => AgentPorts;
+
+/** A host: a server, the agent beside it, and its ways to Consul and to the server. */
+export interface Member {
+  readonly name: string;
+  readonly server: PgServer;
+  readonly tags: Partial<Tags>;
+  readonly consulLink: LinkFaults;
+  readonly serverLink: LinkFaults;
+  agent: AgentRun | null;
+}
+
+/** A configuration as it was written, and when. `good` = null for a value that must change nothing. */
+export interface ConfigWrite {
+  readonly atMs: number;
+  readonly good: ScopeConfig | null;
+}
+
+/** Everything outside the agents, and the agents themselves, on one virtual time and from one seed. */
+export class World {
+  readonly time = new VirtualTime();
+  readonly trace: Trace;
+  readonly random: Random;
+  readonly consul: SimConsul;
+  readonly cluster: PgCluster;
+  readonly ha: HaManager;
+  readonly workload: Workload;
+  readonly members: readonly Member[];
+  readonly configWrites: ConfigWrite[] = [];
+  config: ScopeConfig = firstConfig;
+  #disturbedAtMs = 0;
+  readonly #witness: Witness;
+  readonly #sabotage: Sabotage;
+
+  constructor(seed: number, witness: (world: World) => Witness, sabotage: Sabotage) {
+    this.random = new Random(seed);
+    this.trace = new Trace(() => this.time.nowMs(), 60);
+    this.#witness = witness(this);
+    this.#sabotage = sabotage;
+    this.consul = new SimConsul(this.time, this.random.fork(), (commit) => {
+      this.#witness.committed(commit);
+    });
+    this.consul.sessionTtlMinSeconds = this.random.chance(0.2) ? 15 : 10;
+    this.cluster = new PgCluster(this.time, this.random.fork());
+    this.members = this.#buildMembers();
+    const [first, ...others] = this.members;
+    this.ha = new HaManager(this.time, this.random.fork(), this.cluster, first!.server, this.trace);
+    first!.server.role = 'primary';
+    first!.server.start(0);
+    for (const [at, other] of others.entries()) {
+      const above = at > 0 && this.random.chance(0.4) ? others[at - 1]! : first!;
+      other.server.start(0);
+      this.ha.attach(other.server, above.server);
+    }
+    this.workload = new Workload(this.time, this.random.fork(), this.cluster, () => this.ha.primary);
+    this.writeConfig(firstConfig);
+  }
+
+  /** Somebody did something from which the agents have to recover first. */
+  disturb(): void {
+    this.#disturbedAtMs = this.time.nowMs();
+  }
+
+  /**
+   * How long an agent may still act on a configuration or on slots of the primary that were replaced meanwhile: it
+   * learns of both through Consul, and while Consul does not answer, or the leader's session has not ended yet, the last
+   * good answer stays in force. In calm times everything is known within seconds.
+   */
+  knowledgeMs(): number {
+    return this.time.nowMs() - this.#disturbedAtMs > calmMs ? 5_000 : 60_000;
+  }
+
+  member(name: string): Member {
+    const member = this.members.find((each) => each.name === name);
+    if (member === undefined) throw new RangeError(`no member ${name}`);
+    return member;
+  }
+
+  writeConfig(config: ScopeConfig): void {
+    this.config = config;
+    this.configWrites.push({ atMs: this.time.nowMs(), good: config });
+    this.putByHand(simKeys.config, configJson(config));
+  }
+
+  writeBadConfig(value: string): void {
+    this.configWrites.push({ atMs: this.time.nowMs(), good: null });
+    this.putByHand(simKeys.config, value);
+  }
+
+  /** `consul kv put` by a person. */
+  putByHand(key: string, value: string): void {
+    if (!this.consul.running) return;
+    this.trace.add('operator', `puts ${key} ${value.slice(0, 200)}`);
+    this.consul.state.transact(null, [{ verb: 'set', key, value }]);
+  }
+
+  startAgent(member: Member): void {
+    if (member.agent?.life.alive === true) return;
+    const life = { alive: true };
+    const { time, cluster } = this;
+    const link = { time, random: this.random.fork(), life };
+    const random = this.random.fork();
+    const ports: AgentPorts = {
+      consul: this.consul.connect(member.name, life, member.consulLink),
+      server: simServer(
+        cluster,
+        member.server,
+        { ...link, faults: member.serverLink, broken: (why) => new ServerError(why, 'other', null), patienceMs: 5_000 },
+        this.#witness,
+      ),
+      clock: virtualClock(time, life, this.random.int(1_000, 1_000_000)),
+      random: random.next,
+    };
+    this.trace.add(member.name, 'agent starts');
+    member.agent = runAgent(
+      agentSettings(member.name, member.tags),
+      life,
+      this.#sabotage(ports, member, this),
+      time.nowMs(),
+      this.#witness.turned,
+      (error) => {
+        this.#witness.bug(member.name, error);
+      },
+    );
+  }
+
+  killAgent(member: Member): void {
+    if (member.agent === null) return;
+    this.trace.add(member.name, 'agent killed');
+    member.agent.kill();
+    member.agent = null;
+  }
+
+  #buildMembers(): readonly Member[] {
+    const { random } = this;
+    const versionNum = random.pick([110_022, 130_023, 150_018, 150_018, 160_014]);
+    // Just before the ids come round, so that comparisons must be made on the circle.
+    const nextXid = 0x1_0000_0000 * 3 - random.int(3, 3_000);
+    const branch = new Branch(1, null, 0x3000000n);
+    const count = random.chance(0.8) ? 3 : 2;
+    const names = ['node-a', 'node-b', 'node-c'].slice(0, count);
+    return names.map((name, at): Member => {
+      const setup: ServerSetup = {
+        name,
+        versionNum,
+        maxSlots: random.chance(0.1) ? random.int(4, 6) : 12,
+        walLevel: 'logical',
+        keepBytes: BigInt(random.int(50_000, 2_000_000)),
+      };
+      const server = new PgServer(setup, branch, nextXid);
+      server.feedback.configured = random.chance(0.3);
+      this.cluster.add(server);
+      const tags = at > 0 && random.chance(0.06) ? { nofailover: true } : {};
+      return { name, server, tags, consulLink: healthyLink(), serverLink: healthyLink(), agent: null };
+    });
+  }
+}
