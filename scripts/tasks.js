@@ -19,7 +19,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const startedAt = Date.now();
+
+// in the names of the folders of our sandboxes
+process.env.SLOTKEEPER_RUN ??= String(process.pid);
 
 const tasks = {
   /** Fetches the servers that are not on this machine. Arguments: majors of PostgreSQL. */
@@ -54,7 +56,6 @@ const tasks = {
   /** Without arguments everything, checks included; arguments go to vitest. */
   async test(args) {
     await installDependencies();
-    await build();
     const checks = args.length === 0 ? await check() : { passed: 0, failed: 0 };
     if (needsServers(args)) await runTypeScript('scripts/setup.ts', []);
     const tests = await runTests(args);
@@ -194,38 +195,23 @@ function needsServers(args) {
 }
 
 async function runTests(args) {
-  const folder = mkdtempSync(join(tmpdir(), 'slotkeeper-report-'));
-  const report = join(folder, 'report.json');
+  const folder = mkdtempSync(join(tmpdir(), 'slotkeeper-tally-'));
+  const tally = join(folder, 'tally.json');
   try {
-    const exitCode = await runToEnd(process.execPath, [
-      join('node_modules', 'vitest', 'vitest.mjs'),
-      'run',
-      ...args,
-      '--reporter=default',
-      '--reporter=json',
-      `--outputFile.json=${report}`,
-    ]);
+    const vitest = [join('node_modules', 'vitest', 'vitest.mjs'), 'run', ...args];
+    const exitCode = await runToEnd(
+      process.execPath,
+      [...vitest, '--reporter=default', '--reporter=./scripts/tally.js'],
+      { env: { SLOTKEEPER_TALLY: tally }, passCtrlC: true },
+    );
     if (interruptedBy !== undefined) {
       await untilSandboxesAreGone();
       throw new ChildFailed('vitest', 128 + constants.signals[interruptedBy], false);
     }
-    if (!existsSync(report)) return { passed: 0, failed: 1, skipped: 0, exitCode: exitCode || 1 };
-    const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, testResults } = JSON.parse(
-      readFileSync(report, 'utf8'),
-    );
-    // a file that could not even be loaded has no tests to count, and is a failure all the same
-    const brokenFiles = testResults.filter(
-      ({ status, assertionResults }) =>
-        status === 'failed' && !assertionResults.some((test) => test.status === 'failed'),
-    ).length;
-    const failed = numFailedTests + brokenFiles;
-    return {
-      passed: numPassedTests,
-      // an error outside of any test fails the run as well
-      failed: failed === 0 && exitCode !== 0 ? 1 : failed,
-      skipped: numPendingTests + numTodoTests,
-      exitCode,
-    };
+    if (!existsSync(tally)) return { passed: 0, failed: 1, skipped: 0, exitCode: exitCode || 1 };
+    const { passed, failed, skipped } = JSON.parse(readFileSync(tally, 'utf8'));
+    // no test at all, for one, is no test that failed, and fails the run
+    return { passed, failed: exitCode === 0 ? failed : Math.max(failed, 1), skipped, exitCode };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -233,14 +219,10 @@ async function runTests(args) {
 
 /** vitest ends at once on Ctrl-C; its workers are still stopping their servers then. */
 async function untilSandboxesAreGone() {
-  for (let waitedMs = 0; waitedMs < 10_000; waitedMs += 100) {
-    const left = readdirSync(tmpdir()).filter((name) => /^slotkeeper-[A-Za-z0-9]{6}$/.test(name));
-    const ours = left.filter((name) => {
-      const { ctimeMs, uid } = statSync(join(tmpdir(), name), { throwIfNoEntry: false }) ?? {};
-      return uid === process.getuid?.() && ctimeMs >= startedAt;
-    });
-    if (ours.length === 0) return;
-    await delay(100);
+  const ours = `slotkeeper-${process.env.SLOTKEEPER_RUN}-`;
+  for (let waitedMs = 0; waitedMs < 10_000; waitedMs += 50) {
+    if (!readdirSync(tmpdir()).some((name) => name.startsWith(ours))) return;
+    await delay(50);
   }
 }
 
@@ -259,13 +241,14 @@ async function run(command, args, { explain = false } = {}) {
 }
 
 /** Resolves to the exit code. Signals go to the child, and it is waited for: it has servers to stop. */
-function runToEnd(command, args) {
+function runToEnd(command, args, { env = {}, passCtrlC: always = false } = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: root, stdio: 'inherit' });
+    const child = spawn(command, args, { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } });
     const pass = (signal) => {
       interruptedBy = signal;
-      // at a terminal, Ctrl-C has reached the child already
-      if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
+      // At a terminal, Ctrl-C has reached the child already, and once more would mean "at once". The test runner does not
+      // care, and may be interrupted by another program while it is at a terminal.
+      if (signal !== 'SIGINT' || !process.stdin.isTTY || always) child.kill(signal);
     };
     const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
     for (const signal of signals) process.on(signal, pass);

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { constants } from 'node:os';
+import { setFlagsFromString } from 'node:v8';
 import { explainFailure } from './cli/failure.ts';
 import { processTerminal } from './cli/terminal.ts';
 
@@ -23,7 +24,9 @@ try {
 async function run(): Promise<number> {
   const [command, configFile, ...rest] = words;
   if (command === 'agent' && configFile !== undefined && !configFile.startsWith('-') && rest.length === 0) {
-    // Agents run for months on every database host: they do without the library that reads command lines (4 MiB).
+    // Agents run for months on every database host: they do without the library that reads command lines (8 MiB), and
+    // V8 shall collect young objects a little more often instead of growing their space (6 MiB and more).
+    setFlagsFromString('--semi-space-growth-factor=1');
     return (await import('./cli/agent.ts')).agent({ configFile }, terminal);
   }
   return (await import('./cli/command-line.ts')).runCommandLine(words, terminal);

@@ -1,4 +1,4 @@
-import { concatMap, defer, finalize, from, lastValueFrom, merge, Observable, of, share, Subject, tap } from 'rxjs';
+import { concatMap, defer, finalize, from, lastValueFrom, merge, Observable, of, ReplaySubject, share, tap } from 'rxjs';
 import { agent, type LearntTurn } from './agent.ts';
 import type { AgentConfig } from './config/agent.ts';
 import type { Turn } from './plan/plan.ts';
@@ -30,7 +30,7 @@ export async function runAgent(config: AgentConfig, { agentVersion, env, stop }:
   const ports = openPorts(config);
   const settings = agentSettings(config, agentVersion);
   const tally = outcomeTally();
-  const restEvents$ = new Subject<AgentEvent>();
+  const restEvents$ = new ReplaySubject<AgentEvent>();
   const rest = await openRest({
     listen: config.restapi.listen,
     tls: null,

@@ -1,4 +1,4 @@
-import { leaderName, type ClusterKeys, type Member } from '../domain/cluster.ts';
+import { leaderName, type ClusterKeys, type Key, type Member } from '../domain/cluster.ts';
 import { describeVerdict } from '../domain/check.ts';
 import type { Lsn } from '../domain/lsn.ts';
 import type { Problem } from '../domain/problem.ts';
@@ -36,14 +36,17 @@ export interface ClusterSummary {
 export function summarize(scope: string, keys: ClusterKeys, configProblems: readonly Problem[]): ClusterSummary {
   const leader = leaderName(keys);
   const optime = keys.status?.value?.optime ?? null;
-  const members = [...keys.members].sort(([a], [b]) => (a < b ? -1 : 1));
   return {
     scope,
     system_identifier: keys.initialize?.value ?? null,
     pause: keys.config?.value?.pause ?? false,
-    members: members.map(([name, key]) => summarizeMember(name, key.value, name === leader, optime)),
+    members: byName(keys).map(([name, key]) => summarizeMember(name, key.value, name === leader, optime)),
     problems: [...configProblems.map(({ what }) => what), ...problemsOf(keys)],
   };
+}
+
+function byName(keys: ClusterKeys): readonly (readonly [string, Key<Member>])[] {
+  return [...keys.members].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 function summarizeMember(name: string, member: Member | null, leads: boolean, optime: Lsn | null): MemberSummary {
@@ -76,9 +79,11 @@ function problemsOf(keys: ClusterKeys): readonly string[] {
   const fixed = [keys.initialize, keys.leader, keys.status, keys.history, keys.slotHistory];
   for (const key of fixed) if (key !== null && key.problem !== null) problems.push(key.problem);
   if (leaderName(keys) === null) problems.push('no member holds the leader lock');
-  const primaries = [...keys.members].filter(([, { value }]) => value?.role === 'primary').map(([name]) => name);
+  const primaries = byName(keys)
+    .filter(([, { value }]) => value?.role === 'primary')
+    .map(([name]) => name);
   if (primaries.length > 1) problems.push(`more than one member says that it is the primary: ${primaries.join(', ')}`);
-  for (const [name, { value, problem }] of keys.members) {
+  for (const [name, { value, problem }] of byName(keys)) {
     if (problem !== null) problems.push(problem);
     for (const said of value?.extras?.problems ?? []) problems.push(`${name}: ${said}`);
     for (const slot of value?.slots.values() ?? []) {

@@ -87,13 +87,13 @@ export async function runCommandLine(words: readonly string[], terminal: Termina
       (y) =>
         jsonOption(y)
           .option('keep', { type: 'boolean', default: false, describe: 'Leave the cluster running at the end' })
-          .option('pg', {
-            type: 'number',
-            requiresArg: true,
-            describe: "PostgreSQL's major version (default: what is found)",
-          })
+          .option('rows-per-second', { type: 'number', default: 200, describe: 'How fast rows are written' })
+          .option('major', { type: 'number', describe: "PostgreSQL's major version (default: what is found)" })
           .example('$0 demo', 'Under two minutes'),
-      run(async ({ json, keep, pg }) => (await import('./demo.ts')).demo({ json, keep, pg: pg ?? null })),
+      run(async ({ json, keep, major, rowsPerSecond }) => {
+        const { demo } = await import('./demo.ts');
+        return demo({ json, keep, rowsPerSecond, ...(major === undefined ? {} : { major }) });
+      }),
     )
     .option('debug', { type: 'boolean', default: false, describe: 'Show where in the program an error arose' })
     .demandCommand(1, 'no command was given')
@@ -110,7 +110,9 @@ export async function runCommandLine(words: readonly string[], terminal: Termina
     .exitProcess(false)
     .showHelpOnFail(false)
     .fail((message: string | null, error: Error | undefined) => {
-      throw error ?? new UsageError(message ?? 'the command line cannot be read');
+      // What yargs itself finds wrong is a YError where it is not a message; everything else came from a command.
+      if (error !== undefined && error.name !== 'YError') throw error;
+      throw new UsageError(message ?? error?.message ?? 'the command line cannot be read');
     });
   await program.parseAsync();
   return ended;

@@ -11,10 +11,11 @@ export interface HostPort {
  * without brackets and what follows its last colon for the port.
  */
 export function parseAddress(text: string, defaultPort: number): HostPort | undefined {
-  const [, bracketed, plain, bare, digits] =
-    /^(?:\[([^\][]+)\]|([^\s,/:@[\]]+)|([0-9a-fA-F.:]+:[0-9a-fA-F.:]*?))(?::([0-9]{1,5}))?$/.exec(text.trim()) ?? [];
+  const trimmed = text.trim();
+  const [, bracketed, plain, digits] = /^(?:\[([^\][]+)\]|([^\s,/:@[\]]+))(?::([0-9]{1,5}))?$/.exec(trimmed) ?? [];
+  const [, bare, bareDigits] = /^([0-9a-fA-F.:]+):([0-9]{1,5})$/.exec(trimmed) ?? [];
   const host = bracketed ?? plain ?? bare;
-  const port = digits === undefined ? defaultPort : Number(digits);
+  const port = Number(digits ?? bareDigits ?? defaultPort);
   if (host === undefined || (plain === undefined && !isIPv6(host))) return undefined;
   return port >= 1 && port <= 65_535 ? { host, port } : undefined;
 }

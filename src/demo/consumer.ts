@@ -1,5 +1,6 @@
 import { LogicalReplicationService, PgoutputPlugin, type Pgoutput } from 'pg-logical-replication';
 import { setTimeout as delay } from 'node:timers/promises';
+import { formatLsn, parseLsn } from '../domain/lsn.ts';
 
 export interface ConsumerOptions {
   readonly slot: string;
@@ -84,6 +85,13 @@ export class Consumer {
       // The start of the commit record, not its end: the package confirms one byte more than it is given, and the next
       // commit may begin right at the end of this one.
       if (message.tag === 'commit' && message.commitLsn !== null) void service.acknowledge(message.commitLsn);
+    });
+    // Between transactions everything that was sent is stored. A consumer that says nothing then is cut off after
+    // wal_sender_timeout, and a primary that stops in order waits for it all that time.
+    service.on('heartbeat', (lsn: string, _timestamp: number, mustRespond: boolean) => {
+      const sent = parseLsn(lsn) ?? 0n;
+      // one byte less, for the same reason as above
+      if (mustRespond && sent > 0n) void service.acknowledge(formatLsn(sent - 1n));
     });
     const plugin = new PgoutputPlugin({ protoVersion: 1, publicationNames: [this.#options.publication] });
     await service.subscribe(plugin, this.#options.slot).catch((error: unknown) => {

@@ -80,7 +80,7 @@ async function play(sandbox: Sandbox, options: DemoOptions, screen: Screen): Pro
       'the slot is on the primary',
       async () => (await cluster.read()).status?.value?.slots.has(slot) === true,
     );
-    const findPrimary = async (): Promise<string | null> => primaryUrl(await cluster.read());
+    const findPrimary = cluster.primaryUrl;
     const consumer = new Consumer({ slot, publication, findPrimary });
     const writer = new Writer({ findPrimary, table, rowsPerSecond: options.rowsPerSecond });
     consumer.start();
@@ -133,15 +133,6 @@ async function settled(writer: Writer, consumer: Consumer): Promise<readonly num
   const deadlineMs = performance.now() + 20_000;
   while (missing().length > 0 && performance.now() < deadlineMs) await delay(100);
   return missing();
-}
-
-function primaryUrl(keys: ClusterKeys): string | null {
-  const leader = leaderName(keys);
-  const connUrl = leader === null ? null : (keys.members.get(leader)?.value?.connUrl ?? null);
-  if (connUrl === null) return null;
-  const url = new URL(connUrl);
-  url.username = 'postgres';
-  return url.href;
 }
 
 function isReady(keys: ClusterKeys, members: readonly string[]): boolean {

@@ -6,6 +6,8 @@ export interface WriterOptions {
   readonly findPrimary: () => Promise<string | null>;
   readonly table: string;
   readonly rowsPerSecond: number;
+  /** The number of the first row; 1 by default. */
+  readonly firstRow?: number;
 }
 
 /**
@@ -15,12 +17,13 @@ export interface WriterOptions {
 export class Writer {
   readonly #options: WriterOptions;
   readonly #acknowledged = new Map<number, number>();
-  #next = 1;
+  #next: number;
   readonly #stop = new AbortController();
   #done: Promise<void> = Promise.resolve();
 
   constructor(options: WriterOptions) {
     this.#options = options;
+    this.#next = options.firstRow ?? 1;
   }
 
   start(): void {

@@ -22,3 +22,6 @@ export function advanceCanBeStopped(versionNum: number): boolean {
   const minor = since[major];
   return minor !== undefined && versionNum % 10_000 >= minor;
 }
+
+/** The Patroni version whose formats the agent writes: Patroni's tools look at it to know what a member can read. */
+export const patroniFormatVersion = '4.1.0';

@@ -1,12 +1,12 @@
-import { leaderName } from '../domain/cluster.ts';
 import type { ServerTrouble } from '../domain/server.ts';
 import { freshLook, holdsLeader, primaries, sessionId } from '../view/select.ts';
 import type { View } from '../view/view.ts';
 import type { Intent } from './intent.ts';
 import { act, hold } from './intent.ts';
+import { refusalOf } from './refusal.ts';
 
-/** Troubles that say that the server does not accept writes; the others (a timeout, say) leave that open. */
-const downTroubles: ReadonlySet<ServerTrouble> = new Set(['not_running', 'starting', 'stopping', 'refused']);
+/** Troubles that say that the server does not accept writes; the others (too many connections, say) leave that open. */
+const downTroubles: ReadonlySet<ServerTrouble> = new Set(['not_running', 'starting', 'stopping']);
 
 /**
  * `ha: observe`: whichever server is the primary has its agent take the leader key, so that one member publishes. The
@@ -21,21 +21,33 @@ export function planLeadership(view: View): readonly Intent[] {
   if (former !== null) return [former];
   const look = freshLook(view);
   if (holdsLeader(view)) {
-    const { trouble } = view.local;
-    const isDown = look?.role === 'standby' || (look === null && trouble !== null && downTroubles.has(trouble));
-    return isDown ? [act({ kind: 'release_leader', session })] : [];
+    if (isDeposed(view)) return [act({ kind: 'release_leader', session })];
+    // Somebody wrote over the key by hand; the lock is still ours.
+    const isOverwritten = look?.role === 'primary' && keys.leader?.value !== view.self.name;
+    return isOverwritten ? [act({ kind: 'acquire_leader', session })] : [];
   }
   if (look?.role !== 'primary') return [];
+  const refusal = refusalOf(view);
+  if (refusal !== null) return [hold('leader key', refusal)];
   const rivals = rivalsOf(view);
   if (rivals.length > 0) return [hold('leader key', `${rivals.join(', ')} also says to be the primary`)];
-  const leader = leaderName(keys);
-  if (leader !== null) return [hold('leader key', `${leader} still holds it`)];
+  if (keys.leader?.session != null) return [hold('leader key', `${keys.leader.value ?? 'somebody'} still holds it`)];
   return [act({ kind: 'acquire_leader', session })];
+}
+
+/** The server is not a primary any more, or does not answer while another one says to be the primary. */
+function isDeposed(view: View): boolean {
+  const look = freshLook(view);
+  if (look !== null) return look.role === 'standby';
+  const { trouble } = view.local;
+  return (trouble !== null && downTroubles.has(trouble)) || rivalsOf(view).length > 0;
 }
 
 /** Whether this member may write what only the leader writes (S6); the transaction checks the lock once more. */
 export function mayPublish(view: View): boolean {
-  return holdsLeader(view) && freshLook(view)?.role === 'primary' && rivalsOf(view).length === 0;
+  return (
+    holdsLeader(view) && freshLook(view)?.role === 'primary' && rivalsOf(view).length === 0 && refusalOf(view) === null
+  );
 }
 
 export function rivalsOf(view: View): readonly string[] {
@@ -50,7 +62,8 @@ export function severalPrimaries(view: View): string | null {
 
 /**
  * An earlier run of this agent left a session that still holds our keys: it is ended, since names are unique. When the
- * member key is of another server, somebody else runs under our name, and nothing of theirs is touched.
+ * member key is of another server or another program, somebody else runs under our name, and nothing of theirs is
+ * touched.
  */
 function formerSession(view: View, session: string): Intent | null {
   const keys = view.consul.keys;
@@ -60,19 +73,17 @@ function formerSession(view: View, session: string): Intent | null {
     return act({ kind: 'end_former_session', session: own.session });
   }
   const leader = keys?.leader ?? null;
-  if (leader?.value === view.self.name && leader.session !== null && leader.session !== session) {
+  const isNameOurs = own?.session === session;
+  if (isNameOurs && leader?.value === view.self.name && leader.session !== null && leader.session !== session) {
     return act({ kind: 'end_former_session', session: leader.session });
   }
   return null;
 }
 
-/** Whether our member key is alive and speaks of another server. */
+/** Whether our member key is alive and speaks of another server, or was not written by a slotkeeper. */
 export function isTakenByAnother(view: View): boolean {
   const own = view.consul.keys?.members.get(view.self.name) ?? null;
-  return (
-    own?.session != null &&
-    own.session !== sessionId(view) &&
-    own.value?.connUrl != null &&
-    own.value.connUrl !== view.self.connUrl
-  );
+  if (own?.session == null || own.session === sessionId(view)) return false;
+  const connUrl = own.value?.connUrl ?? null;
+  return own.value?.extras == null || (connUrl !== null && connUrl !== view.self.connUrl);
 }

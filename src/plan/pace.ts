@@ -1,3 +1,4 @@
+import { leaderName } from '../domain/cluster.ts';
 import { currentStatus, followedSlots } from '../view/select.ts';
 import type { View } from '../view/view.ts';
 
@@ -8,17 +9,29 @@ const emptyMs = 1_000;
 /** How long after the last movement the quick pace is kept. */
 const quickForMs = 5_000;
 
+/** A leader that goes may be followed by this server: its promotion is to be seen at once. */
+const leaderlessMs = 100;
+const settlingMs = 200;
+/** How long a slot that is missing, or was copied, is waited for at a better pace than the quiet one. */
+const settlingForMs = 30_000;
+
 /** How soon to look at the local server again. */
 export function lookAgainMs(view: View): number {
-  if (view.local.contact.kind !== 'good')
-    return view.local.look?.role === 'primary' || view.local.look === null ? quietMs : 200;
+  const { look, contact } = view.local;
+  if (contact.kind !== 'good') return look === null ? quietMs : settlingMs;
+  if (look?.role === 'standby') return standbyMs(view);
   const { movedAtMs } = view.memory;
-  if (view.local.look?.role === 'standby') {
-    // A standby acts on what Consul says; it looks often only until what it has begun is done.
-    const isSettling =
-      view.memory.missing.names !== '' || view.verdicts.some((slot) => slot.verdict.kind === 'not_ready');
-    return isSettling ? 200 : (followedSlots(view)?.length ?? 0) > 0 ? quietMs : emptyMs;
-  }
   if (movedAtMs !== null && view.nowMs - movedAtMs < quickForMs) return quickMs;
   return (currentStatus(view.consul.keys)?.extras?.logical.size ?? 0) > 0 ? quietMs : emptyMs;
+}
+
+/** A standby acts on what Consul says; it looks often only until what it has begun is done. */
+function standbyMs(view: View): number {
+  const { keys } = view.consul;
+  if (keys !== null && leaderName(keys) === null) return leaderlessMs;
+  const { missing, copies } = view.memory;
+  const begunAtMs = [...copies.values()].map(({ lastAtMs }) => lastAtMs);
+  if (missing.names !== '') begunAtMs.push(missing.sinceMs);
+  if (begunAtMs.some((atMs) => view.nowMs - atMs < settlingForMs)) return settlingMs;
+  return (followedSlots(view)?.length ?? 0) > 0 ? quietMs : emptyMs;
 }

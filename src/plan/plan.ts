@@ -8,15 +8,19 @@ import { giveTurn } from './copy.ts';
 import { planFeedback } from './feedback.ts';
 import { gate } from './gate.ts';
 import type { Intent } from './intent.ts';
-import { act } from './intent.ts';
+import { act, hold } from './intent.ts';
 import { planLeadership } from './leadership.ts';
 import { lookAgainMs } from './pace.ts';
 import { planPhysicalAdvances, planStandbyPhysicalSlots } from './physical-slots.ts';
 import { planPrimarySlots } from './primary-slots.ts';
 import { problemsOf } from './problems.ts';
 import { planMember, planPublications, wantedMember } from './publish.ts';
+import { untouchableBecause } from './refusal.ts';
 import { planService } from './service.ts';
 import { planStandbySlots } from './standby-slots.ts';
+
+/** A server that does not come up after a copy keeps the others from theirs for this long and no longer. */
+const downPatienceMs = 60_000;
 
 /** Something that the agent would do but does not do now, and why: what `plan` and the log show. */
 export interface Hold {
@@ -49,21 +53,31 @@ export interface Turn {
 export function plan(view: View): Plan {
   const problems = problemsOf(view);
   const member = wantedMember(view, [...new Set(problems.map((problem) => problem.code))].sort());
+  const local = planLocal(view);
   const intents: readonly Intent[] = [
     ...planLeadership(view),
     ...planMember(view, member),
     ...planPublications(view),
     ...planService(view),
     ...planInterruptedCopy(view),
+    ...local,
+    ...planTurnGivenBack(view, local),
+    ...planLedger(view),
+  ];
+  return { ...passed(view, intents), problems, member, lookAgainMs: lookAgainMs(view) };
+}
+
+/** What is to be changed on this server: nothing at all where slotkeeper cannot do its work (S7). */
+function planLocal(view: View): readonly Intent[] {
+  const why = untouchableBecause(view);
+  if (why !== null) return [hold('server', why)];
+  return [
     ...planFeedback(view),
     ...planPrimarySlots(view),
     ...planStandbySlots(view),
     ...planStandbyPhysicalSlots(view),
     ...planPhysicalAdvances(view),
-    ...planTurnGivenBack(view),
-    ...planLedger(view),
   ];
-  return { ...passed(view, intents), problems, member, lookAgainMs: lookAgainMs(view) };
 }
 
 /** An earlier agent stopped the server for a copy and died: whoever stops the server starts it again. */
@@ -72,11 +86,12 @@ function planInterruptedCopy(view: View): readonly Intent[] {
   return view.local.trouble === 'not_running' ? [act({ kind: 'start_after_copy' })] : [];
 }
 
-/** A turn is not kept by a server that is down, a primary, or a standby that cannot copy. */
-function planTurnGivenBack(view: View): readonly Intent[] {
-  const isCopying = view.running.has('server') || view.local.copyInterrupted;
-  const isStandby = view.local.contact.kind === 'good' && view.local.look?.role === 'standby';
-  return isStandby || isCopying ? [] : giveTurn(view);
+/** The turn is kept only for a copy that can be made now, and while the server is down for one. */
+function planTurnGivenBack(view: View, local: readonly Intent[]): readonly Intent[] {
+  const isNeeded = local.some((intent) => intent.kind === 'act' && intent.action.kind === 'copy_slots');
+  const { contact, copyInterrupted } = view.local;
+  const isDown = copyInterrupted && contact.kind === 'broken' && view.nowMs - contact.sinceMs < downPatienceMs;
+  return isNeeded || isDown || view.running.has('server') ? [] : giveTurn(view);
 }
 
 function planLedger(view: View): readonly Intent[] {

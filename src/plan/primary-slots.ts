@@ -9,6 +9,7 @@ import { hasRoom, roomProblem } from './budget.ts';
 import type { Intent } from './intent.ts';
 import { act, hold } from './intent.ts';
 import { mayPublish } from './leadership.ts';
+import { isLossRecorded } from './slot-history.ts';
 import { followedOnPrimary, matchesDeclaration, wantedLost } from './status.ts';
 
 /** Declared slots on the primary: made when missing, dropped when they were ours and are declared no more (S3, S4). */
@@ -47,6 +48,9 @@ function createLogical(
       `${lost.why}; making it anew would hide that changes from ${formatLsn(lost.from)} on are lost`,
     );
   }
+  // Once the slot is there again nothing but the record tells that it was gone, so the record comes first.
+  if (lost !== undefined && !isLossRecorded(view, name, lost.from))
+    return hold(`slot ${name}`, 'that it was lost is not in slot_history yet');
   const reason = obstacle(look, name, declared);
   if (reason !== null) return hold(`slot ${name}`, reason.what);
   return act({ kind: 'create_logical_slot', slot: name, database: declared.database, plugin: declared.plugin });

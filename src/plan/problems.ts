@@ -3,9 +3,10 @@ import type { ServerLook } from '../domain/server.ts';
 import { slotNameFromMemberName } from '../domain/slot.ts';
 import { majorOf, oldestMajor, versionText } from '../domain/version.ts';
 import { needsFeedback } from '../view/feedback.ts';
-import { configOf, followedSlots, freshLook } from '../view/select.ts';
+import { configOf, followedSlots, freshLook, isUnconfirmed } from '../view/select.ts';
 import type { View } from '../view/view.ts';
 import { hasRoom, roomProblem } from './budget.ts';
+import { isFeedbackOverruled } from './feedback.ts';
 import { isTakenByAnother, severalPrimaries } from './leadership.ts';
 import { declaredSlotProblems } from './primary-slots.ts';
 
@@ -146,15 +147,7 @@ function standbyProblems(view: View, look: ServerLook): Problem[] {
   }
   const missing = followed.filter((slot) => !look.slots.some((here) => here.name === slot.name)).length;
   if (missing > 0 && !hasRoom(look, missing)) problems.push(roomProblem(look));
-  const failure = view.failures.get('set_feedback');
-  if (failure !== undefined && !look.settings.hotStandbyFeedback) {
-    problems.push({
-      code: 'hot_standby_feedback',
-      severity: 'error',
-      what: `hot_standby_feedback is off and could not be switched on: ${failure.message}`,
-      fix: 'ALTER SYSTEM SET hot_standby_feedback = on; SELECT pg_reload_conf();',
-    });
-  }
+  problems.push(...feedbackProblems(view, look));
   if (missing > 0 && configOf(view).failoverSlots.restart === 'never') {
     problems.push({
       code: 'restart_never',
@@ -164,4 +157,26 @@ function standbyProblems(view: View, look: ServerLook): Problem[] {
     });
   }
   return problems;
+}
+
+function feedbackProblems(view: View, look: ServerLook): Problem[] {
+  if (look.settings.hotStandbyFeedback) return [];
+  const failure = view.failures.get('set_feedback');
+  // An effect is looked for before it is missed: a reload takes a moment.
+  const isOverruled = isFeedbackOverruled(view) && !isUnconfirmed(view, 'settings');
+  if (failure === undefined && !isOverruled) return [];
+  return [
+    {
+      code: 'hot_standby_feedback',
+      severity: 'error',
+      what:
+        failure !== undefined
+          ? `hot_standby_feedback is off and could not be switched on: ${failure.message}`
+          : 'hot_standby_feedback is off although it was switched on: a command line option must say so',
+      fix:
+        failure !== undefined
+          ? 'ALTER SYSTEM SET hot_standby_feedback = on; SELECT pg_reload_conf();'
+          : 'start the server without an option that switches hot_standby_feedback off',
+    },
+  ];
 }

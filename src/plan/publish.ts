@@ -1,6 +1,7 @@
 import { equal } from '../base/equal.ts';
 import type { HistoryEntry, Member, MemberRole } from '../domain/cluster.ts';
 import { positionOf } from '../domain/server.ts';
+import { patroniFormatVersion } from '../domain/version.ts';
 import type { SlotVerdict } from '../domain/slot.ts';
 import { needsFeedback } from '../view/feedback.ts';
 import { statusTokens } from '../view/memory.ts';
@@ -13,8 +14,7 @@ import { wantedSlotHistory } from './slot-history.ts';
 import type { StatusChange } from './status.ts';
 import { physicalReports, statusChange, wantedStatus } from './status.ts';
 
-/** The version of Patroni whose key formats the agent writes. Older members than 2.1 read `optime/leader` only. */
-const patroniFormatVersion = '4.1.0';
+/** Older members than this version of Patroni read `optime/leader` only. */
 const readsStatusSince = [2, 1] as const;
 
 /** What this member's key should say. `problems`: the codes of what is wrong here. */
@@ -115,7 +115,7 @@ export function planPublications(view: View): readonly Intent[] {
   const several = severalPrimaries(view);
   if (several !== null) return [hold('status', several)];
   const session = sessionId(view);
-  if (session === null || !mayPublish(view)) return [];
+  if (session === null || !mayPublish(view)) return [hold('status', 'this server is not known to be the primary now')];
   const status = wantedStatus(view);
   if (status === null) return [hold('status', 'the server has not been looked at yet')];
   const intents: Intent[] = [];

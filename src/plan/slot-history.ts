@@ -1,4 +1,5 @@
 import type { SlotHistoryEntry } from '../domain/cluster.ts';
+import type { Lsn } from '../domain/lsn.ts';
 import type { ServerLook } from '../domain/server.ts';
 import type { Gap } from '../domain/slot.ts';
 import { findSlot, freshLook } from '../view/select.ts';
@@ -11,13 +12,12 @@ export function wantedSlotHistory(view: View): readonly SlotHistoryEntry[] | nul
   if (look === null) return null;
   const recorded = view.consul.keys?.slotHistory?.value ?? [];
   const { promotion } = view.memory;
-  const isNew = (gap: Gap): boolean => !recorded.some((entry) => entry.gaps.some((known) => isSameGap(known, gap)));
   const gaps = [
     ...(promotion === null ? [] : gapsOfPromotion(look, promotion)),
     ...lostGaps(view, look),
     ...remadeGaps(view, look),
   ];
-  const fresh = unique(gaps).filter(isNew);
+  const fresh = unique(gaps).filter((gap) => !isRecorded(view, gap));
   if (promotion === null && fresh.length === 0) return null;
   const entry: SlotHistoryEntry = {
     timeline: look.timeline,
@@ -69,10 +69,20 @@ function remadeGaps(view: View, look: ServerLook): Gap[] {
   return gaps;
 }
 
+/** Whether `slot_history` says that everything of the slot from that position on is lost. */
+export function isLossRecorded(view: View, slot: string, from: Lsn): boolean {
+  return isRecorded(view, { slot, from, to: null });
+}
+
+function isRecorded(view: View, gap: Pick<Gap, 'slot' | 'from' | 'to'>): boolean {
+  const recorded = view.consul.keys?.slotHistory?.value ?? [];
+  return recorded.some((entry) => entry.gaps.some((known) => isSameGap(known, gap)));
+}
+
 function unique(gaps: readonly Gap[]): readonly Gap[] {
   return gaps.filter((gap, index) => gaps.findIndex((other) => isSameGap(other, gap)) === index);
 }
 
-function isSameGap(a: Gap, b: Gap): boolean {
+function isSameGap(a: Gap, b: Pick<Gap, 'slot' | 'from' | 'to'>): boolean {
   return a.slot === b.slot && a.from === b.from && a.to === b.to;
 }

@@ -23,6 +23,8 @@ import { dropUnused } from './primary-slots.ts';
 
 /** How long a slot may stay ahead of its consumer before it is replaced: most consumers pass it long before. */
 const aheadPatienceMs = 60_000;
+/** One long advance must not put off the next, which may be short, for as long. */
+const longestPauseMs = 10_000;
 
 /** Logical slots on a standby: missing ones are copied, the others advanced, what nobody follows is dropped. */
 export function planStandbySlots(view: View): readonly Intent[] {
@@ -43,7 +45,7 @@ export function planStandbySlots(view: View): readonly Intent[] {
     ];
   }
   return [
-    ...followed.flatMap((slot) => advance(view, look, slot)),
+    ...followed.flatMap((slot) => [...inTheWay(look, slot), ...advance(view, look, slot)]),
     ...planCopy(
       view,
       look,
@@ -57,6 +59,16 @@ export function planStandbySlots(view: View): readonly Intent[] {
 function localLogical(look: ServerLook, name: string): LogicalSlot | null {
   const slot = findSlot(look, name);
   return slot?.type === 'logical' ? slot : null;
+}
+
+/** Why a followed slot can neither be used nor replaced here. */
+function inTheWay(look: ServerLook, followed: FollowedSlot): readonly Intent[] {
+  const local = findSlot(look, followed.name);
+  if (local === undefined) return [];
+  if (local.type === 'physical') return [hold(`slot ${followed.name}`, 'a physical slot has its name here')];
+  const damage = damageOf(followed, local);
+  if (damage === null || damage.kind === 'ready' || !(local.active || local.synced || local.temporary)) return [];
+  return [hold(`slot ${followed.name}`, `it is to be replaced, but it is in use: ${damage.reason}`)];
 }
 
 /** Damaged slots, other slots of the same name, and those that stay ahead are replaced by a new copy. */
@@ -85,7 +97,7 @@ function advance(view: View, look: ServerLook, followed: FollowedSlot): readonly
     if (last.reached < last.target && isOutOfReach)
       return [hold(`slot ${followed.name}`, 'this standby has not replayed that far yet')];
     // Every advance decodes from restart_lsn again, however small its step (FACTS 2): never more than half of the time.
-    if (view.nowMs < last.endedAtMs + last.tookMs) return [];
+    if (view.nowMs < last.endedAtMs + Math.min(last.tookMs, longestPauseMs)) return [];
   }
   return [
     act({ kind: 'advance_logical_slot', slot: followed.name, database: local.database, target: followed.position }),
@@ -96,6 +108,8 @@ function advance(view: View, look: ServerLook, followed: FollowedSlot): readonly
 function dropLeftovers(view: View, look: ServerLook, followed: readonly FollowedSlot[]): readonly Intent[] {
   const config = configOf(view);
   if (view.config === null || !config.failoverSlots.dropExtraSlots) return [];
+  // What is followed may have changed since Consul was heard of last.
+  if (view.consul.contact.kind !== 'good') return [hold('leftover slots', 'Consul does not answer')];
   const names = new Set(followed.map((slot) => slot.name));
   const lost = currentStatus(view.consul.keys)?.extras?.lost;
   return (

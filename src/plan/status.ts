@@ -18,6 +18,8 @@ export function followedOnPrimary(view: View, look: ServerLook): readonly Logica
   const config = configOf(view);
   return logicalSlots(look).filter((slot) => {
     if (isTransient(slot) || isIgnored(config.ignoreSlots, slot) || slot.confirmedFlushLsn === null) return false;
+    // Without a configuration nothing says that a slot is not to be followed any more: standbys would drop it.
+    if (view.config === null) return view.memory.lastStatus?.extras?.logical.has(slot.name) === true;
     const declared = config.slots.get(slot.name);
     if (declared !== undefined) return matchesDeclaration(slot, declared);
     // Without a filter nothing is discovered: every followed slot costs each standby a restart.
@@ -84,22 +86,25 @@ function reportOf(view: View, slot: LogicalSlot): LogicalSlotReport {
 
 /**
  * The followed slots that the cluster had and that are gone from this primary (S3): all that a promotion left behind,
- * and declared ones that somebody dropped. A slot that is not declared and was dropped on purpose is just gone.
+ * and declared ones that somebody dropped. A slot that is not declared and was dropped on purpose is just gone. Only a
+ * promotion starts a timeline: under the same one the server is the same, also when its agent leads anew.
  */
 export function wantedLost(view: View, look: ServerLook): ReadonlyMap<string, LostSlot> {
   const before = view.memory.lastStatus;
   const lost = new Map<string, LostSlot>();
   if (before === null) return lost;
   const config = configOf(view);
-  const present = new Set(logicalSlots(look).map((slot) => slot.name));
-  const isDeclared = (name: string): boolean => config.slots.get(name)?.type === 'logical';
-  const isSameTerm = before.extras?.term === view.consul.keys?.leader?.modifyIndex;
+  // One without a position is still being made.
+  const usable = logicalSlots(look).filter((slot) => slot.confirmedFlushLsn !== null);
+  const present = new Set(usable.map((slot) => slot.name));
+  const isDeclared = (name: string): boolean => view.config === null || config.slots.get(name)?.type === 'logical';
+  const isSameServer = before.extras?.timeline === look.timeline;
   const had = before.extras?.logical.keys() ?? [...before.slots.keys()].filter(isDeclared);
   for (const name of had) {
     const from = before.slots.get(name);
     if (present.has(name) || from === undefined) continue;
-    if (isSameTerm && !isDeclared(name)) continue;
-    const why = isSameTerm ? 'it was dropped on the primary' : 'it was not on the server that was promoted';
+    if (isSameServer && !isDeclared(name)) continue;
+    const why = isSameServer ? 'it was dropped on the primary' : 'it was not on the server that was promoted';
     lost.set(name, { from, why, atWallMs: view.nowWallMs });
   }
   for (const [name, entry] of before.extras?.lost ?? []) {

@@ -33,13 +33,11 @@ export interface CopyWork {
   readonly target: Pick<CopyTarget, 'walSegmentBytes'>;
 }
 
-/**
- * One of the moments between which an agent may die. `while`: what the server is meant to be doing then; a copy that is
- * given up with the server down has to start it again.
- */
+/** A step of a copy; an agent may die between any two of them. */
 export interface CopyStep {
   readonly name: string;
-  readonly while: 'running' | 'stopped';
+  /** Whether the copy may be given up instead of it: not once the server is down. */
+  readonly mayBeGivenUp: boolean;
   readonly run: () => Promise<void>;
 }
 
@@ -57,26 +55,26 @@ export function copySteps(place: CopyPlace, work: CopyWork, progress: Progress =
   return [
     {
       name: 'stage',
-      while: 'running',
+      mayBeGivenUp: true,
       run: async () => stage(directory, work.slots, await ownershipOf(directory)),
     },
     {
       name: 'intend',
-      while: 'running',
+      mayBeGivenUp: true,
       run: async () => writeIntent(directory, intent, await ownershipOf(directory)),
     },
     {
       name: 'stop',
-      while: 'stopped',
+      mayBeGivenUp: true,
       run: async () => {
         progress.stoppedAtMs = place.clock.monotonicMs();
         await place.control.stop();
       },
     },
-    { name: 'place snapshots', while: 'stopped', run: whileDown(directory, () => placeSnapshots(directory)) },
+    { name: 'place snapshots', mayBeGivenUp: false, run: whileDown(directory, () => placeSnapshots(directory)) },
     ...work.slots.map((slot): CopyStep => ({
       name: `place ${slot.name}`,
-      while: 'stopped',
+      mayBeGivenUp: false,
       run: whileDown(directory, async () => {
         // A standby cleans up its WAL once more when it stops.
         const walFiles = await walFileSuffixes(directory);
@@ -93,7 +91,7 @@ export function copySteps(place: CopyPlace, work: CopyWork, progress: Progress =
     })),
     ...work.remove.map((name): CopyStep => ({
       name: `remove ${name}`,
-      while: 'stopped',
+      mayBeGivenUp: false,
       run: whileDown(directory, () => removeSlot(directory, name)),
     })),
   ];
@@ -108,7 +106,7 @@ export async function runCopy(place: CopyPlace, work: CopyWork, signal: AbortSig
   const progress = newProgress();
   try {
     for (const step of copySteps(place, work, progress)) {
-      if (step.while === 'running' || step.name === 'stop') signal.throwIfAborted();
+      if (step.mayBeGivenUp) signal.throwIfAborted();
       await step.run();
     }
   } catch (error) {

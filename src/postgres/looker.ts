@@ -7,8 +7,8 @@ import type { Statement } from './statement.ts';
 
 /** Asks the server, again and again, on one connection that does nothing else and is made anew when it breaks. */
 export interface Looker {
-  look(signal: AbortSignal): Promise<LookRow>;
-  close(): Promise<void>;
+  readonly look: (signal: AbortSignal) => Promise<LookRow>;
+  readonly close: () => Promise<void>;
 }
 
 interface Open {

@@ -10,6 +10,7 @@ export interface SlotState {
   readonly catalogXmin: Xid;
   readonly restartLsn: Lsn;
   readonly confirmedFlushLsn: Lsn;
+  /** Empty on a physical slot. */
   readonly plugin: string;
   readonly invalidated: boolean;
 }
@@ -113,6 +114,6 @@ function persistencyOf(value: number): SlotState['persistency'] {
 function nameAt(bytes: Uint8Array, start: number, what: string): string {
   const field = bytes.subarray(start, start + nameBytes);
   const end = field.indexOf(0);
-  if (end <= 0) throw new BadSlotFile(`its ${what} ${end === 0 ? 'is empty' : 'has no end'}`);
+  if (end === -1) throw new BadSlotFile(`its ${what} has no end`);
   return Buffer.from(field.subarray(0, end)).toString('utf8');
 }

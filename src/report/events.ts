@@ -81,7 +81,7 @@ function sessionEvents(before: View | null, { session }: View): AgentEvent[] {
   if (session.kind === 'held') {
     const { id, ttlSeconds, clampedFrom } = session;
     if (!isSame) events.push({ kind: 'session_acquired', session: id, ttlSeconds });
-    // A clamp is a fact about Consul's configuration: said once, not again with each new session.
+    // A clamp is a fact about Consul's configuration: no news when one session takes the place of another.
     if (clampedFrom !== null && clampedFrom !== was?.clampedFrom) {
       events.push({ kind: 'session_clamped', wantedSeconds: clampedFrom, ttlSeconds });
     }

@@ -8,7 +8,7 @@ import type { Moment } from './rest/answer.ts';
 
 /** Counts how actions end; everything else on the page follows from the newest turn. */
 export interface OutcomeTally {
-  count(outcome: Outcome): void;
+  readonly count: (outcome: Outcome) => void;
   /** `<action> <done|failed|refused>` → how often. */
   readonly counts: ReadonlyMap<string, number>;
 }

@@ -127,10 +127,10 @@ function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
 async function close(server: Server): Promise<void> {
   await new Promise<void>((resolve) => {
     const cut = setTimeout(() => server.closeAllConnections(), closingMs);
+    // This also ends connections on which nothing is asked at the moment.
     server.close(() => {
       clearTimeout(cut);
       resolve();
     });
-    server.closeIdleConnections();
   });
 }

@@ -1,10 +1,10 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
-import { noKeys, type ClusterKeys } from '../domain/cluster.ts';
+import { leaderName, noKeys, type ClusterKeys } from '../domain/cluster.ts';
 import { decodeDynamicConfig } from '../config/dynamic.ts';
 import { decodeKeys } from '../consul/codec.ts';
 import { scopeKeys, type ScopeKeys } from '../consul/keys.ts';
@@ -38,9 +38,12 @@ export interface SandboxAgent {
   readonly configFile: string;
   readonly restUrl: string;
   readonly process: () => SandboxProcess;
+  /** Resolves when its REST interface answers, whatever the agent can reach. */
   start(): Promise<void>;
   stop(): Promise<void>;
   kill(): Promise<void>;
+  /** Everything that it has logged, over all its starts. */
+  log(): Promise<string>;
 }
 
 export interface SandboxMember {
@@ -60,13 +63,14 @@ export interface SandboxCluster {
   read(): Promise<ClusterKeys>;
   /** Writes the key `config`, as an operator does. */
   configure(config: unknown): Promise<void>;
+  /** Connection URL of the member that holds the leader key, as clients find it through Consul; null = nobody does. */
+  readonly primaryUrl: () => Promise<string | null>;
 }
 
-/** The compiled agent: what users run, and what tests and the benchmark are about. */
-function agentCommand(): readonly string[] {
+/** The compiled command line: what users run, and what tests and the benchmark are about. */
+export function slotkeeperScript(): string {
   const here = fileURLToPath(import.meta.url);
-  const bin = fileURLToPath(new URL(here.endsWith('.ts') ? '../../dist/bin.js' : '../bin.js', import.meta.url));
-  return [bin];
+  return fileURLToPath(new URL(here.endsWith('.ts') ? '../../dist/bin.js' : '../bin.js', import.meta.url));
 }
 
 /** Starts the servers; the agents are set up and started by `agent.start()`. */
@@ -114,6 +118,10 @@ export async function startCluster(sandbox: Sandbox, options: ClusterOptions): P
     key: null,
     requestTimeoutMs: 5_000,
   });
+  const read = async (): Promise<ClusterKeys> => {
+    const found = await client.readPrefix(keys.prefix, { index: 0, waitMs: 0, signal: AbortSignal.timeout(5_000) });
+    return found.entries.length === 0 ? noKeys : decodeKeys(keys, found, decodeDynamicConfig).keys;
+  };
   return {
     consul,
     client,
@@ -124,15 +132,21 @@ export async function startCluster(sandbox: Sandbox, options: ClusterOptions): P
       if (member === undefined) throw new Error(`there is no member ${name} in this cluster`);
       return member;
     },
-    read: async () => {
-      const read = await client.readPrefix(keys.prefix, { index: 0, waitMs: 0, signal: AbortSignal.timeout(5_000) });
-      return read.entries.length === 0 ? noKeys : decodeKeys(keys, read, decodeDynamicConfig).keys;
-    },
+    read,
     configure: async (config) => {
       await client.transact(
         [{ verb: 'set', key: keys.config, value: JSON.stringify(config) }],
         AbortSignal.timeout(5_000),
       );
+    },
+    primaryUrl: async () => {
+      const found = await read();
+      const leader = leaderName(found);
+      const connUrl = leader === null ? null : (found.members.get(leader)?.value?.connUrl ?? null);
+      if (connUrl === null) return null;
+      const url = new URL(connUrl);
+      url.username = 'postgres';
+      return url.href;
     },
   };
 }
@@ -191,7 +205,7 @@ async function setUpAgent(
       running = await sandbox.spawn({
         name: `agent-${spec.name}`,
         command: process.execPath,
-        args: [...agentCommand(), 'agent', configFile],
+        args: [slotkeeperScript(), 'agent', configFile],
         logFile,
       });
       await untilAnswers(`${restUrl}/liveness`, running);
@@ -202,6 +216,7 @@ async function setUpAgent(
     kill: async () => {
       await current().kill();
     },
+    log: () => readFile(logFile, 'utf8').catch(() => ''),
   };
 }
 

@@ -181,6 +181,8 @@ export class PostgresServer {
       max_replication_slots: 20,
       max_worker_processes: 16,
       wal_keep_size: '64MB',
+      // PostgreSQL's own 5 s are spent waiting whenever a standby finds its upstream gone for a moment
+      wal_retrieve_retry_interval: '500ms',
       // so that pg_rewind can be used
       wal_log_hints: true,
       fsync: this.#options.fsync ?? false,

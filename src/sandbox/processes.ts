@@ -66,7 +66,10 @@ export class Sandbox {
   }
 
   static async open(options: SandboxOptions = {}): Promise<Sandbox> {
-    const folder = await realpath(await mkdtemp(join(tmpdir(), 'slotkeeper-')));
+    // a test run marks its sandboxes, so that it can wait until they are gone
+    const mark = process.env['SLOTKEEPER_RUN'];
+    const prefix = mark === undefined ? 'slotkeeper-' : `slotkeeper-${mark}-`;
+    const folder = await realpath(await mkdtemp(join(tmpdir(), prefix)));
     const sandbox = new Sandbox(folder, options);
     // not readable, but to be walked through: the servers' folders below it belong to another user
     await chmod(folder, 0o711);

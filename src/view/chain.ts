@@ -6,7 +6,12 @@ import { currentStatus, ownUpstream } from './select.ts';
 import type { View } from './view.ts';
 
 /** Whether catalog rows back to some xid are protected on every link from a standby to the primary. */
-export type Protection = { readonly kind: 'protected' } | { readonly kind: 'unprotected'; readonly why: string };
+export type Protection =
+  /**
+   * `confirmed`: the primary's status is newer than everything that members on the way report, so its slots' own
+   * catalog_xmin in it was read while the chain was protected. Needed to begin with, not to go on.
+   */
+  { readonly kind: 'protected'; readonly confirmed: boolean } | { readonly kind: 'unprotected'; readonly why: string };
 
 /**
  * Looks along the chain: on every link the physical slot of the lower server must hold a catalog_xmin that is not
@@ -22,6 +27,7 @@ export function protectionOf(view: View, catalogXmin: Xid): Protection {
   let lower = view.self.name;
   let slot: string | null = look.settings.primarySlotName;
   let upstream = ownUpstream(view);
+  let confirmed = true;
   for (let depth = 0; depth < 16; depth += 1) {
     if (slot === null || slot === '')
       return unprotected(`${lower} streams without a physical slot (primary_slot_name)`);
@@ -35,11 +41,9 @@ export function protectionOf(view: View, catalogXmin: Xid): Protection {
         `the physical slot ${slot} on ${upstream} protects catalog rows only from xid ${link.catalogXmin}`,
       );
     }
-    if (upstream === leader) return { kind: 'protected' };
+    if (upstream === leader) return { kind: 'protected', confirmed };
     const key = keys.members.get(upstream);
-    if ((key?.modifyIndex ?? 0) > status.extras.membersIndex) {
-      return unprotected(`the primary has not confirmed yet what ${upstream} reports`);
-    }
+    if ((key?.modifyIndex ?? 0) > status.extras.membersIndex) confirmed = false;
     lower = upstream;
     slot = key?.value?.extras?.primarySlotName ?? null;
     upstream = key?.value?.extras?.upstream ?? null;

@@ -13,8 +13,14 @@ import {
   withStanding,
 } from './memory.ts';
 import type { Observation } from './observation.ts';
+import { currentStatus, sessionId } from './select.ts';
 import { verdictsOf } from './verdict.ts';
 import type { Contact, Failure, Self, Unconfirmed, View } from './view.ts';
+
+/** How long an effect is waited for at most: a lost observation must not stop a lane for good. */
+const confirmationMs = 5_000;
+/** A refusal can also have a cause that no key shows (a lock delay): then the same is tried again this late. */
+const refusalMs = 1_000;
 
 /** What an agent knows before it has learnt anything. */
 export function initialView(self: Self, nowMs: number, nowWallMs: number): View {
@@ -98,6 +104,7 @@ function learn(view: View, observation: Observation): View {
 function withKeys(view: View, keys: ClusterKeys): View {
   return {
     ...view,
+    failures: isSameConfig(view.consul.keys, keys) ? view.failures : withoutRefusedSlots(view.failures),
     consul: { contact: good(view), keys },
     memory: memoryAfterKeys(view, keys),
     // A configuration that cannot be read, or that is gone, changes nothing: the last good one stays in force.
@@ -106,17 +113,24 @@ function withKeys(view: View, keys: ClusterKeys): View {
   };
 }
 
+function isSameConfig(before: ClusterKeys | null, keys: ClusterKeys): boolean {
+  return before?.config?.modifyIndex === keys.config?.modifyIndex;
+}
+
+/** A new configuration is a new request: a slot that could not be made as it was declared is tried again at once. */
+function withoutRefusedSlots(failures: ReadonlyMap<string, Failure>): ReadonlyMap<string, Failure> {
+  return new Map([...failures].filter(([key]) => !key.startsWith('create_')));
+}
+
 function withLook(view: View, look: ServerLook, startedAtMs: number): View {
   const isConfirmed = (entry: Unconfirmed): boolean => entry.index === null && startedAtMs >= entry.sinceMs;
-  const isTouched = (name: string): boolean => {
-    const entry = view.unconfirmed.get(`slot:${name}`) ?? view.unconfirmed.get('server');
-    return entry !== undefined && startedAtMs < entry.sinceMs;
-  };
+  const isTouched = (name: string): boolean =>
+    [`slot:${name}`, 'server'].some((lane) => startedAtMs < (view.unconfirmed.get(lane)?.sinceMs ?? -Infinity));
   return {
     ...view,
     local: { ...view.local, contact: good(view), trouble: null, look, lookedAtMs: startedAtMs, copyInterrupted: false },
     memory: memoryAfterLook(view, look, startedAtMs),
-    ledger: ledgerAfterLook(view.ledger, look, isTouched),
+    ledger: ledgerAfterLook(view.ledger, look, isTouched, currentStatus(view.consul.keys)?.extras?.logical ?? null),
     unconfirmed: filtered(view.unconfirmed, (entry) => !isConfirmed(entry)),
   };
 }
@@ -132,16 +146,20 @@ function withOutcome(view: View, outcome: Outcome): View {
   const running = new Map(view.running);
   running.delete(lane);
   const failures = new Map(view.failures);
-  const unconfirmed = new Map(view.unconfirmed).set(lane, { sinceMs: view.nowMs, index: writtenIndex(outcome) });
+  const unconfirmed = new Map(view.unconfirmed);
+  const effect = effectOf(view, outcome);
+  if (effect === null) unconfirmed.delete(lane);
+  else unconfirmed.set(lane, effect);
   const next = { ...view, running, failures, unconfirmed };
   if (outcome.kind === 'failed') {
     // A refused transaction is news about the cluster, not a fault: the next view decides again.
     if (!outcome.failure.refused) failures.set(keyOf(action), failureAfter(view, outcome));
     return {
       ...next,
-      session: outcome.failure.sessionDead
-        ? { kind: 'none', why: 'Consul does not know the session any more' }
-        : view.session,
+      session:
+        outcome.failure.sessionDead && 'session' in action && action.session === sessionId(view)
+          ? { kind: 'none', why: 'Consul does not know the session any more' }
+          : view.session,
     };
   }
   failures.delete(keyOf(action));
@@ -164,11 +182,24 @@ function failureAfter(view: View, outcome: Extract<Outcome, { kind: 'failed' }>)
   };
 }
 
-/** The Raft index at which an action's write will be seen; null for changes of the local server and of nothing. */
-function writtenIndex(outcome: Outcome): number | null {
-  if (outcome.kind !== 'done') return null;
-  const { result } = outcome.done;
-  return typeof result === 'object' && result !== null && 'modifyIndex' in result ? result.modifyIndex : null;
+/** What has to be observed before the action's lane is used again; null = nothing, or it has been seen already. */
+function effectOf(view: View, outcome: Outcome): Unconfirmed | null {
+  const sinceMs = view.nowMs;
+  const seenIndex = view.consul.keys?.index ?? 0;
+  if (outcome.kind === 'failed' && outcome.failure.refused) {
+    // What was refused was planned from keys that are old by now.
+    return { sinceMs, untilMs: sinceMs + refusalMs, index: seenIndex + 1 };
+  }
+  const index = outcome.kind === 'done' ? writtenIndex(outcome.done.result) : null;
+  // The blocking read often tells of a write before the write's own answer is there.
+  if (index !== null && index <= seenIndex) return null;
+  return { sinceMs, untilMs: sinceMs + confirmationMs, index };
+}
+
+/** The Raft index of a write to Consul; null for everything that does not say one. */
+function writtenIndex(result: unknown): number | null {
+  if (typeof result !== 'object' || result === null || !('modifyIndex' in result)) return null;
+  return typeof result.modifyIndex === 'number' && result.modifyIndex > 0 ? result.modifyIndex : null;
 }
 
 function good(view: View): Contact {

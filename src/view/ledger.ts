@@ -1,4 +1,5 @@
 import type { Outcome } from '../domain/action.ts';
+import type { LogicalSlotReport } from '../domain/cluster.ts';
 import type { Ledger, LedgerSlot } from '../domain/local.ts';
 import type { ServerLook } from '../domain/server.ts';
 import type { LogicalSlot } from '../domain/slot.ts';
@@ -16,12 +17,14 @@ export function emptyLedger(member: string, systemIdentifier: string): Ledger {
  * What a look proves about decoding from each logical slot (FACTS 2): a slot on a primary was made or used there; on a
  * standby the serialized snapshot on disk, or a restart position that has moved on this server, is the proof. Once
  * proved it stays so, since PostgreSQL's own decoding goes on from there. `isTouched` names slots that an action changed
- * after the look began: the look says nothing of them.
+ * after the look began: the look says nothing of them. `reports` is what the leader says of the primary's slots, null
+ * when that is not known: a copy counts as made by slotkeeper when the slot on the primary does.
  */
 export function ledgerAfterLook(
   ledger: Ledger | null,
   look: ServerLook,
   isTouched: (name: string) => boolean,
+  reports: ReadonlyMap<string, LogicalSlotReport> | null,
 ): Ledger | null {
   if (ledger === null) return null;
   const slots = new Map<string, LedgerSlot>();
@@ -31,7 +34,8 @@ export function ledgerAfterLook(
       if (before.made) slots.set(slot.name, before);
       continue;
     }
-    slots.set(slot.name, isTouched(slot.name) ? before : provenBy(look, slot, before));
+    const made = look.role === 'standby' ? (reports?.get(slot.name)?.made ?? before.made) : before.made;
+    slots.set(slot.name, isTouched(slot.name) ? before : { ...provenBy(look, slot, before), made });
   }
   for (const [name, before] of ledger.slots) if (!slots.has(name) && isTouched(name)) slots.set(name, before);
   return sameSlots(ledger.slots, slots) ? ledger : { ...ledger, slots };
@@ -52,15 +56,13 @@ export function ledgerAfterOutcome(view: View, outcome: Extract<Outcome, { kind:
   switch (action.kind) {
     case 'create_logical_slot':
     case 'create_physical_slot': {
-      // Created by a statement that does nothing when the slot is there: it was ours if no look had shown it.
-      const wasThere = view.local.look?.slots.some((slot) => slot.name === action.slot) ?? true;
-      return wasThere
-        ? ledger
-        : withSlot(ledger, action.slot, {
-            ...unknownSlot,
-            made: true,
-            decodable: action.kind === 'create_logical_slot',
-          });
+      // It was planned because the slot was not there. The newest look may show it already: making one takes as long
+      // as the oldest transaction.
+      return withSlot(ledger, action.slot, {
+        ...unknownSlot,
+        made: true,
+        decodable: action.kind === 'create_logical_slot',
+      });
     }
     case 'copy_slots': {
       const reports = currentStatus(view.consul.keys)?.extras?.logical;

@@ -3,19 +3,26 @@ import type { ClusterKeys } from '../domain/cluster.ts';
 import { leaderName } from '../domain/cluster.ts';
 import type { Lsn } from '../domain/lsn.ts';
 import type { ServerLook } from '../domain/server.ts';
+import type { Xid } from '../domain/xid.ts';
 import { xidPrecedes } from '../domain/xid.ts';
 import { protectionOf } from './chain.ts';
 import type { FollowedSlot } from './select.ts';
-import { excludedBecause, findSlot, followedSlots, freshLook, logicalSlots } from './select.ts';
-import type { Memory, SlotMemory, View } from './view.ts';
+import { currentStatus, excludedBecause, findSlot, followedSlots, freshLook, logicalSlots } from './select.ts';
+import type { CopyMemory, Memory, SlotMemory, View } from './view.ts';
 
 /** How many writes of `status` may follow each other at once, and how many a second refill that. */
 export const statusBurst = 20;
 export const statusRefillPerSecond = 1;
 
+/** Longer than the longest wait between two copies of a slot, so that a loop is never forgotten. */
+const copyForgottenMs = 2 * 3_600_000;
+/** An attempt that left the slot out restarted nothing for it: the wait for the next one does not grow beyond this. */
+const maxSkippedCount = 3;
+
 export function noMemory(nowMs: number): Memory {
   return {
     slots: new Map(),
+    marksTimeline: null,
     movedAtMs: null,
     standing: null,
     promotion: null,
@@ -24,6 +31,7 @@ export function noMemory(nowMs: number): Memory {
     membersIndex: { proven: 0, next: 0, nextAtMs: nowMs },
     missing: { names: '', sinceMs: nowMs },
     copies: new Map(),
+    feedback: null,
     statusBudget: { tokens: statusBurst, atMs: nowMs },
     statusWrittenAtMs: null,
     memberWrittenAtMs: null,
@@ -82,8 +90,10 @@ function movedSlots(before: ServerLook, look: ServerLook): boolean {
   return logicalSlots(look).some((slot) => positions.get(slot.name) !== slot.confirmedFlushLsn);
 }
 
+/** A slot is born with its first position: while it is being made it is listed, but no consumer can use it yet. */
 function bornBetween(born: ReadonlyMap<string, Lsn>, before: ServerLook, look: ServerLook): ReadonlyMap<string, Lsn> {
-  const old = new Set(before.slots.map((slot) => slot.name));
+  const made = logicalSlots(before).filter((slot) => slot.confirmedFlushLsn !== null);
+  const old = new Set(made.map((slot) => slot.name));
   const next = new Map<string, Lsn>();
   for (const slot of logicalSlots(look)) {
     const first = old.has(slot.name) ? born.get(slot.name) : slot.confirmedFlushLsn;
@@ -131,12 +141,16 @@ export function memoryAfterOutcome(view: View, outcome: Extract<Outcome, { kind:
     case 'copy_slots': {
       const copies = new Map(memory.copies);
       const slots = new Map(memory.slots);
+      const left = typeof result === 'object' && result !== null && 'skipped' in result ? result.skipped : [];
+      const skipped = new Map(left.map(({ name, why }) => [name, why]));
       for (const { name } of action.request.slots) {
-        copies.set(name, { count: (copies.get(name)?.count ?? 0) + 1, lastAtMs: view.nowMs });
+        copies.set(name, copyAfter(copies.get(name), view.nowMs, skipped.get(name) ?? null));
         slots.delete(name);
       }
       return { ...memory, copies, slots };
     }
+    case 'set_feedback':
+      return { ...memory, feedback: { mode: action.mode, atMs: view.nowMs } };
     case 'publish_slot_history':
       return { ...memory, promotion: null };
     case 'register_service':
@@ -157,20 +171,22 @@ export function memoryAfterOutcome(view: View, outcome: Extract<Outcome, { kind:
   }
 }
 
+function copyAfter(before: CopyMemory | undefined, nowMs: number, skipped: string | null): CopyMemory {
+  const isForgotten = before === undefined || nowMs - before.lastAtMs > copyForgottenMs;
+  const count = isForgotten ? 1 : before.count + 1;
+  return { count: skipped === null ? count : Math.min(count, maxSkippedCount), lastAtMs: nowMs, skipped };
+}
+
 /** What follows for the memory from the view as a whole, after each observation: level-triggered, so it can't be missed. */
 export function remember(view: View): View {
   const look = freshLook(view);
   const followed = followedSlots(view);
   if (look === null) return view;
-  if (look.role === 'primary' || followed === null) {
-    // Without the primary's slots nothing is known to be protected any more; how slots moved is kept.
-    const slots = new Map(
-      [...view.memory.slots].map(([name, slot]) => [name, { ...slot, protectedFrom: null, aheadSinceMs: null }]),
-    );
-    return { ...view, memory: { ...view.memory, slots } };
-  }
+  if (look.role === 'primary' || followed === null) return unfollowed(view, look);
+  const marksTimeline = currentStatus(view.consul.keys)?.extras?.timeline ?? null;
+  const isOtherPrimary = marksTimeline !== view.memory.marksTimeline;
   const slots = new Map(view.memory.slots);
-  for (const slot of followed) slots.set(slot.name, memoryOf(view, look, slot));
+  for (const slot of followed) slots.set(slot.name, memoryOf(view, look, slot, isOtherPrimary));
   for (const name of slots.keys()) if (findSlot(look, name) === undefined) slots.delete(name);
   const excluded = excludedBecause(view) !== null;
   const missing = followed.filter((slot) => !excluded && findSlot(look, slot.name) === undefined);
@@ -180,9 +196,26 @@ export function remember(view: View): View {
     memory: {
       ...view.memory,
       slots,
+      marksTimeline,
       missing: names === view.memory.missing.names ? view.memory.missing : { names, sinceMs: view.nowMs },
     },
   };
+}
+
+/**
+ * Nobody publishes (the primary's agent restarts, say): the chain cannot be looked at. The physical slot at its upper
+ * end keeps its catalog_xmin for as long as this server streams through it with feedback on.
+ */
+function unfollowed(view: View, look: ServerLook): View {
+  const { hotStandbyFeedback, primarySlotName } = look.settings;
+  const isKept = look.role === 'standby' && look.receiver !== null && hotStandbyFeedback && primarySlotName !== '';
+  const slots = new Map(
+    [...view.memory.slots].map(([name, slot]) => [
+      name,
+      { ...slot, protectedFrom: isKept ? slot.protectedFrom : null, aheadSinceMs: null },
+    ]),
+  );
+  return { ...view, memory: { ...view.memory, slots } };
 }
 
 /** Keeps what a standby knows of its slots while it knows it, for the record of a promotion. */
@@ -197,22 +230,24 @@ export function withStanding(view: View): View {
   };
 }
 
-function memoryOf(view: View, look: ServerLook, followed: FollowedSlot): SlotMemory {
+function memoryOf(view: View, look: ServerLook, followed: FollowedSlot, isOtherPrimary: boolean): SlotMemory {
   const before = view.memory.slots.get(followed.name) ?? unknownSlot;
   const local = findSlot(look, followed.name);
   if (local?.type !== 'logical' || local.catalogXmin === null)
     return { ...before, protectedFrom: null, aheadSinceMs: null };
   const ahead = local.confirmedFlushLsn !== null && local.confirmedFlushLsn > followed.position;
-  const isProtected = protectionOf(view, local.catalogXmin).kind === 'protected';
-  const from = before.protectedFrom ?? followed.report.catalogXmin;
   return {
     ...before,
     aheadSinceMs: ahead ? (before.aheadSinceMs ?? view.nowMs) : null,
-    // Once the slot has passed the mark, its own catalog_xmin is what the chain protects: the mark need not be kept.
-    protectedFrom: !isProtected
-      ? null
-      : from !== null && xidPrecedes(from, local.catalogXmin)
-        ? local.catalogXmin
-        : from,
+    protectedFrom: protectedFrom(view, isOtherPrimary ? null : before.protectedFrom, followed, local.catalogXmin),
   };
+}
+
+/** The mark that the slot's own catalog_xmin has to reach; null = the chain does not protect what the slot needs now. */
+function protectedFrom(view: View, before: Xid | null, followed: FollowedSlot, catalogXmin: Xid): Xid | null {
+  const protection = protectionOf(view, catalogXmin);
+  if (protection.kind === 'unprotected') return null;
+  const mark = before ?? (protection.confirmed ? followed.report.catalogXmin : null);
+  // Once the slot has passed the mark, its own catalog_xmin is what the chain protects: the mark need not be kept.
+  return mark !== null && xidPrecedes(mark, catalogXmin) ? catalogXmin : mark;
 }

@@ -187,6 +187,5 @@ function exclusionOf(nofailover: boolean, nostream: boolean): string | null {
 
 /** Whether a write or change of this lane has not been observed yet. A lost observation is not waited for forever. */
 export function isUnconfirmed(view: View, lane: string): boolean {
-  const entry = view.unconfirmed.get(lane);
-  return entry !== undefined && view.nowMs - entry.sinceMs < 5_000;
+  return view.nowMs < (view.unconfirmed.get(lane)?.untilMs ?? -Infinity);
 }

@@ -58,7 +58,8 @@ function verdictOnPrimary(slot: LogicalSlot | undefined, lost: LostSlot | undefi
     return notReady(leads ? 'not created yet' : 'not created: this member does not hold the leader key');
   }
   const invalid = invalidationOf(slot);
-  return invalid === null ? { kind: 'ready' } : { kind: 'lost', reason: `PostgreSQL invalidated it: ${invalid}` };
+  if (invalid !== null) return { kind: 'lost', reason: `PostgreSQL invalidated it: ${invalid}` };
+  return slot.confirmedFlushLsn === null ? notReady('it is being made') : { kind: 'ready' };
 }
 
 function onStandby(view: View, look: ServerLook): SlotVerdict[] {
@@ -102,7 +103,9 @@ function declaredPhysical(view: View, look: ServerLook): SlotVerdict[] {
         ? notReady('not created yet')
         : slot.walStatus === 'lost'
           ? { kind: 'lost', reason: 'its WAL was removed' }
-          : { kind: 'ready' };
+          : slot.restartLsn === null
+            ? notReady('it reserves no WAL until it is used for the first time')
+            : { kind: 'ready' };
     verdicts.push({ slot: name, type: 'physical', verdict, position: slot?.restartLsn ?? null });
   }
   return verdicts;
@@ -155,9 +158,10 @@ function verdictOnStandby(
   const protection = protectionOf(view, local.catalogXmin);
   if (protection.kind === 'unprotected') return notReady(protection.why);
   const from = view.memory.slots.get(local.name)?.protectedFrom ?? null;
-  if (from === null || xidPrecedes(local.catalogXmin, from)) {
+  if (from === null) return notReady('the primary has not confirmed yet that catalog rows are protected all the way');
+  if (xidPrecedes(local.catalogXmin, from)) {
     return notReady(
-      `its catalog_xmin ${local.catalogXmin} is older than ${from ?? '?'}, from which on catalog rows are known to be protected`,
+      `its catalog_xmin ${local.catalogXmin} is older than ${from}, from which on catalog rows are known to be protected`,
     );
   }
   return { kind: 'ready' };

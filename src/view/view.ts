@@ -71,7 +71,8 @@ export interface Running {
 /** An effect is confirmed by a look that began after it, or by keys at least as new as it; it is not waited for forever. */
 export interface Unconfirmed {
   readonly sinceMs: number;
-  /** The Raft index of a write to Consul; null = a change of the local server. */
+  readonly untilMs: number;
+  /** The Raft index of a write to Consul, or one that is newer than what was refused; null = a look is waited for. */
   readonly index: number | null;
 }
 
@@ -79,7 +80,7 @@ export interface Unconfirmed {
 export interface SlotMemory {
   /**
    * The primary slot's catalog_xmin as it was when the protection of catalog rows along the chain became valid; null =
-   * it is not valid now (FACTS 2, "Readiness").
+   * it is not valid now (FACTS 2, "Readiness"). Good only on the timeline `Memory.marksTimeline`.
    */
   readonly protectedFrom: Xid | null;
   readonly aheadSinceMs: number | null;
@@ -107,8 +108,18 @@ export interface Promotion {
   readonly before: Standing;
 }
 
+/** The attempts to copy one slot. */
+export interface CopyMemory {
+  readonly count: number;
+  readonly lastAtMs: number;
+  /** Why the last attempt left it out; null = it was copied. */
+  readonly skipped: string | null;
+}
+
 export interface Memory {
   readonly slots: ReadonlyMap<string, SlotMemory>;
+  /** The primary's timeline when the marks `protectedFrom` were taken: another primary protected other rows. */
+  readonly marksTimeline: number | null;
   /** When a followed slot was last seen to move: looks are quick while slots move. */
   readonly movedAtMs: number | null;
   /** Kept while this server is a standby, and through the moment in which it is promoted. */
@@ -124,7 +135,9 @@ export interface Memory {
   /** Which followed slots this standby lacks, and since when the set is the same: new slots are batched. */
   readonly missing: { readonly names: string; readonly sinceMs: number };
   /** How often each slot was copied here lately: no slot restarts a standby in a loop. */
-  readonly copies: ReadonlyMap<string, { readonly count: number; readonly lastAtMs: number }>;
+  readonly copies: ReadonlyMap<string, CopyMemory>;
+  /** The last change of hot_standby_feedback: one that has no effect is not made again in a loop. */
+  readonly feedback: { readonly mode: 'on' | 'reset'; readonly atMs: number } | null;
   /** Writes of `status` that may be done at once; refills with time. */
   readonly statusBudget: { readonly tokens: number; readonly atMs: number };
   readonly statusWrittenAtMs: number | null;

@@ -143,7 +143,7 @@ async function within<T>(
     throw new ServerError(`${verb}: ${stop.aborted ? 'given up' : `no answer in ${patienceMs} ms`}`, 'timeout', null);
   });
   try {
-    return { ok: true, value: await Promise.race([call(inner.signal), tooLate]) };
+    return { ok: true, value: await Promise.race([call(AbortSignal.any([stop, inner.signal])), tooLate]) };
   } catch (error) {
     return { ok: false, error };
   } finally {

@@ -1,4 +1,5 @@
 import { decodeSlotHistory } from '../../src/consul/codec/history.ts';
+import { decodeStatus } from '../../src/consul/codec/status.ts';
 import type { Commit } from './consul-state.ts';
 import { isFollowed } from './scope-config.ts';
 import { simKeys, type AgentRun } from './sim-agent.ts';
@@ -75,27 +76,34 @@ export class Checks {
     }
   }
 
-  /** When faults are over and the cluster has been left alone for a while. Null = everything is as it has to be. */
-  unfinished(): string | null {
+  /**
+   * When faults are over: what is not yet as it has to be; null = nothing. `goal`: that all slots can be used, or also
+   * that they are where the primary's are.
+   */
+  unfinished(goal: 'ready' | 'level'): string | null {
     const world = this.#world;
     const { primary } = world.ha;
     for (const member of world.members) {
       if (member.server.state !== 'up') return `${member.name} is down`;
       if (member.agent?.life.alive !== true) return `the agent of ${member.name} is not running`;
-      if (member.server === primary || member.tags.nofailover === true) continue;
+      if (member.server.unfitBecause !== null) {
+        if (member.agent.turn?.plan.problems.length === 0) return `${member.name} says nothing of what is wrong with its server`;
+        continue;
+      }
+      if (member.server === primary || member.tags.nofailover === true || primary.unfitBecause !== null) continue;
       for (const source of primary.logicalSlots()) {
         if (!isFollowed(world.config, source) || source.invalidation !== null) continue;
-        const why = this.#unfinishedSlot(member, source.name, source.confirmed);
+        const why = this.#unfinishedSlot(member, source.name, goal === 'level' ? source.confirmed : null);
         if (why !== null) return why;
       }
       for (const slot of member.server.logicalSlots()) {
-        if (!primary.slots.has(slot.name)) return `slot ${slot.name} is left over on ${member.name}`;
+        if (!primary.slots.has(slot.name) && !world.config.ignored.includes(slot.name)) return `slot ${slot.name} is left over on ${member.name}`;
       }
     }
     return this.#unrecordedGap();
   }
 
-  #unfinishedSlot(member: Member, name: string, confirmed: bigint): string | null {
+  #unfinishedSlot(member: Member, name: string, confirmed: bigint | null): string | null {
     const turn = member.agent?.turn ?? null;
     // A stated reason to wait counts as done: too often copied, or no room for another slot.
     const stated = turn?.plan.holds.find(({ why }) => /copied a short while ago|max_replication_slots/.test(why));
@@ -104,7 +112,7 @@ export class Checks {
     const verdict = turn?.view.verdicts.find((each) => each.slot === name)?.verdict;
     if (slot === undefined) return `slot ${name} is not on ${member.name}; holds: ${JSON.stringify(turn?.plan.holds)}`;
     if (verdict?.kind !== 'ready') return `slot ${name} on ${member.name} is not ready: ${JSON.stringify(verdict)}`;
-    return slot.confirmed === confirmed ? null : `slot ${name} on ${member.name} is at ${slot.confirmed}, not at ${confirmed}`;
+    return confirmed === null || slot.confirmed === confirmed ? null : `slot ${name} on ${member.name} is at ${slot.confirmed}, not at ${confirmed}`;
   }
 
   /** S3: whatever was made anew at "now" has a record of what was lost. */
@@ -120,6 +128,7 @@ export class Checks {
     const { state } = this.#world.consul;
     for (const [key, entry] of commit.entries) {
       this.#trace(commit, key, entry === null);
+      if (key === simKeys.status) this.#slots.published(decodeStatus(entry?.value ?? '', () => undefined)?.slots.keys() ?? []);
       const isLeaders = key === simKeys.status || key === simKeys.history || key === simKeys.slotHistory;
       if (!isLeaders || entry === null || commit.by === null) continue;
       const holder = state.ownerOf(state.keys.get(simKeys.leader)?.session ?? null);
@@ -148,7 +157,7 @@ export class Checks {
       const before = this.#still.get(key);
       // An advance that is under way and hangs is in use; it is this slot's trouble alone.
       const couldMove =
-        isCalm && isFollowed(this.#world.config, slot) && member.tags.nofailover !== true && server.streaming && server.role === 'standby' && slot.confirmed < target && !slot.active &&
+        isCalm && server.unfitBecause === null && isFollowed(this.#world.config, slot) && member.tags.nofailover !== true && server.streaming && server.role === 'standby' && slot.confirmed < target && !slot.active &&
         slot.invalidation === null && slot.restart >= server.oldestWal;
       if (!couldMove || before === undefined || before.position !== slot.confirmed) {
         this.#still.set(key, { position: slot.confirmed, sinceMs: now });

@@ -76,7 +76,8 @@ class SnapshotBuilder {
       return [];
     }
     if (this.#snapshots.has(record.start)) {
-      this.#becomeConsistent(record.start, record.start);
+      // In the full phase the changes of what began since are being collected already.
+      this.#becomeConsistent(record.start, this.#decodesFrom ?? record.start);
       this.#lastSnapshot = record.start;
       return [];
     }

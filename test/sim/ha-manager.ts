@@ -172,7 +172,10 @@ export class HaManager {
   }
 
   #standbys(): readonly PgServer[] {
-    return [...this.#cluster.servers.values()].filter((server) => server.role === 'standby' && server.state === 'up');
+    // Whoever set wal_level lower on one server does not mean it to become the primary.
+    return [...this.#cluster.servers.values()].filter(
+      (server) => server.role === 'standby' && server.state === 'up' && server.setup.walLevel === 'logical',
+    );
   }
 
   #touch(server: PgServer): void {

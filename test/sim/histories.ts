@@ -203,16 +203,17 @@ function slotMadeAnew(world: World, random: Random): void {
   if (primary.state !== 'up' || primary.role !== 'primary') return;
   const slots = primary.logicalSlots().filter((slot) => !slot.creating);
   if (slots.length === 0) return;
-  const { name } = random.pick(slots);
+  const { name, madeBy } = random.pick(slots);
   world.trace.add('operator', `makes slot ${name} anew on ${primary.name}`);
   primary.slots.delete(name);
-  makeSlot(world, name, random.chance(0.2) ? 'test_decoding' : 'pgoutput');
+  // PostgreSQL gives slots no identity: one that is made anew while nobody looks still passes for slotkeeper's.
+  makeSlot(world, name, random.chance(0.2) ? 'test_decoding' : 'pgoutput', madeBy);
 }
 
-function makeSlot(world: World, name: string, plugin = 'pgoutput'): void {
+function makeSlot(world: World, name: string, plugin = 'pgoutput', madeBy: 'agent' | 'operator' = 'operator'): void {
   const { primary } = world.ha;
   if (primary.slots.size >= primary.setup.maxSlots) return;
-  const slot = primary.addLogicalSlot(name, 'app', plugin, 'operator');
+  const slot = primary.addLogicalSlot(name, 'app', plugin, madeBy);
   world.trace.add('operator', `makes slot ${name} on ${primary.name}`);
   const finish = (): void => {
     if (primary.slots.get(name) !== slot || primary.state !== 'up') return;

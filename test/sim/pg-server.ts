@@ -1,6 +1,6 @@
 import type { Ledger } from '../../src/domain/local.ts';
 import type { Lsn } from '../../src/domain/lsn.ts';
-import { majorOf } from '../../src/domain/version.ts';
+import { majorOf, oldestMajor } from '../../src/domain/version.ts';
 import { decode } from './decoding.ts';
 import { least, type LogicalPgSlot, moveSlot, type PgSlot, type PhysicalPgSlot, savedOf } from './pg-slot.ts';
 import { Branch, type FullXid } from './wal.ts';
@@ -247,10 +247,21 @@ export class PgServer {
     this.#stop();
   }
 
-  /** Comes up; more slots on disk than max_replication_slots stop it for good, as in PostgreSQL. */
+  /** Why slotkeeper has to leave this server alone (S7); null = it need not. */
+  get unfitBecause(): string | null {
+    if (majorOf(this.setup.versionNum) < oldestMajor) return 'too old';
+    return this.setup.walLevel === 'logical' ? null : 'wal_level';
+  }
+
+  /** Comes up, unless slots are on disk that it cannot have: those stop it for good, as in PostgreSQL. */
   start(nowMs: number): void {
     if (this.slots.size > this.setup.maxSlots) {
       this.panic = `${String(this.slots.size)} slots on disk, max_replication_slots = ${String(this.setup.maxSlots)}`;
+      this.state = 'down';
+      return;
+    }
+    if (this.setup.walLevel !== 'logical' && this.logicalSlots().length > 0) {
+      this.panic = 'logical replication slot exists, but wal_level < logical';
       this.state = 'down';
       return;
     }

@@ -9,6 +9,8 @@ export interface SimOptions {
   /** How long the cluster has to come to rest afterwards, at most. */
   readonly restMs: number;
   readonly sabotage: Sabotage;
+  /** How many of the last lines of the trace are kept. */
+  readonly keepLines: number;
 }
 
 export interface Report {
@@ -21,11 +23,14 @@ export interface Report {
   readonly lastLines: readonly string[];
 }
 
-export const defaultOptions: SimOptions = { troubleMs: 45_000, restMs: 150_000, sabotage: (ports) => ports };
+/** After the last write: one look, one write of the status, one advance, and the longest wait after a failure. */
+const levelMs = 45_000;
+
+export const defaultOptions: SimOptions = { troubleMs: 45_000, restMs: 120_000, sabotage: {}, keepLines: 60 };
 
 /** One whole history. Never throws for what the history finds: the report says it. */
 export async function runSeed(seed: number, options: Partial<SimOptions> = {}): Promise<Report> {
-  const { troubleMs, restMs, sabotage } = { ...defaultOptions, ...options };
+  const { troubleMs, restMs, sabotage, keepLines } = { ...defaultOptions, ...options };
   const holder: { checks: Checks | null } = { checks: null };
   const world = new World(
     seed,
@@ -35,6 +40,7 @@ export async function runSeed(seed: number, options: Partial<SimOptions> = {}): 
       return checks.witness();
     },
     sabotage,
+    keepLines,
   );
   const checks = holder.checks!;
   let events = 0;
@@ -53,20 +59,21 @@ export async function runSeed(seed: number, options: Partial<SimOptions> = {}): 
   trouble(world, checks, troubleMs);
   await runUntil(troubleMs);
   if (checks.violation === null) heal(world);
-  // Consumers go on for a while, so that every slot can move past what it was made from.
+  // Consumers go on, so that every slot can move past what it was made from; then they stop, and slots level out.
   world.workload.stir();
-  await runUntil(troubleMs + restMs / 5);
-  if (checks.violation === null) heal(world);
+  const runUntilDone = async (goal: 'ready' | 'level', limitMs: number): Promise<void> => {
+    const endMs = world.time.nowMs() + limitMs;
+    for (let left: string | null = 'not looked at yet'; left !== null && checks.violation === null;) {
+      await runUntil(world.time.nowMs() + 1_000);
+      left = checks.unfinished(goal);
+      if (left !== null && world.time.nowMs() >= endMs) {
+        checks.fail(new Violation(left.startsWith('S3') ? 'S3' : 'liveness', left));
+      }
+    }
+  };
+  await runUntilDone('ready', restMs);
   world.workload.rest();
-  const endMs = troubleMs + restMs;
-  let unfinished: string | null = 'not looked at';
-  while (checks.violation === null && world.time.nowMs() < endMs && unfinished !== null) {
-    await runUntil(world.time.nowMs() + 1_000);
-    unfinished = checks.unfinished();
-  }
-  if (checks.violation === null && unfinished !== null) {
-    checks.fail(new Violation(unfinished.startsWith('S3') ? 'S3' : 'liveness', unfinished));
-  }
+  await runUntilDone('level', levelMs);
   for (const member of world.members) world.killAgent(member);
   return {
     seed,

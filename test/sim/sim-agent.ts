@@ -49,13 +49,13 @@ export function agentSettings(name: string, tags: Partial<Tags>): AgentSettings 
   };
 }
 
-/** Runs the real agent on the simulator's ports. `onTurn` sees each turn, `onBug` an error of the agent's stream. */
+/** Runs the real agent on the simulator's ports. `onTurn` keeps each turn, `onBug` an error of the agent's stream. */
 export function runAgent(
   settings: AgentSettings,
   life: { alive: boolean },
   ports: AgentPorts,
   startedAtMs: number,
-  onTurn: (run: AgentRun) => void,
+  onTurn: (run: AgentRun, turn: Turn) => void,
   onBug: (error: unknown) => void,
 ): AgentRun {
   const stop$ = new Subject<null>();
@@ -75,8 +75,7 @@ export function runAgent(
   };
   holder.subscription = agent(settings, ports, stop$).subscribe({
     next: (turn) => {
-      run.turn = turn;
-      onTurn(run);
+      onTurn(run, turn);
     },
     error: onBug,
     complete: () => {

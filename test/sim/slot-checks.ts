@@ -1,6 +1,5 @@
 import { formatLsn, type Lsn } from '../../src/domain/lsn.ts';
 import { tableSyncSlotPattern } from '../../src/domain/slot.ts';
-import { majorOf, oldestMajor } from '../../src/domain/version.ts';
 import type { PgServer } from './pg-server.ts';
 import type { LogicalPgSlot } from './pg-slot.ts';
 import { isFollowed } from './scope-config.ts';
@@ -14,6 +13,8 @@ interface Past {
   position: Lsn;
   readonly plugin: string;
   ended: 'alive' | 'removed' | 'lost';
+  /** Whether a status told the cluster of it: of others nobody can know after a failover. */
+  published: boolean;
 }
 
 /** Watches what agents do to slots, as it takes effect: rules S1, S3, S4 and S7. */
@@ -55,7 +56,7 @@ export class SlotChecks implements ServerChanges {
     if (slot === undefined) return;
     this.#requireUsable(server, name);
     const past = this.#past.get(name);
-    if (past !== undefined && past.ended !== 'removed' && slot.confirmed > past.position) {
+    if (past !== undefined && past.ended !== 'removed' && past.published && slot.confirmed > past.position) {
       this.madeAnew.push({ slot: name, from: past.position, atMs: this.#world.time.nowMs() });
     }
     this.#world.workload.follow(slot);
@@ -90,11 +91,21 @@ export class SlotChecks implements ServerChanges {
     for (const slot of primary.logicalSlots()) {
       if (slot.creating) continue;
       const position = this.#world.workload.consumers.get(slot.name)?.position ?? slot.confirmed;
-      this.#past.set(slot.name, { position, plugin: slot.plugin, ended: 'alive' });
+      const before = this.#past.get(slot.name);
+      const published = before?.ended === 'alive' && before.published;
+      this.#past.set(slot.name, { position, plugin: slot.plugin, ended: 'alive', published });
     }
     for (const [name, past] of this.#past) {
       if (past.ended !== 'alive' || primary.slots.has(name)) continue;
       past.ended = isFollowed(this.#world.config, { name, plugin: past.plugin }) ? 'lost' : 'removed';
+    }
+  }
+
+  /** A leader has written a status with these slots. */
+  published(names: Iterable<string>): void {
+    for (const name of names) {
+      const past = this.#past.get(name);
+      if (past?.ended === 'alive') past.published = true;
     }
   }
 
@@ -111,9 +122,9 @@ export class SlotChecks implements ServerChanges {
   }
 
   #requireUsable(server: PgServer, name: string): void {
-    const { versionNum, walLevel, maxSlots } = server.setup;
-    if (majorOf(versionNum) < oldestMajor || (walLevel !== 'logical' && server.logical(name) !== undefined)) {
-      this.#broken('S7', server, `slot ${name} was made on a server that cannot have it`);
+    const { maxSlots } = server.setup;
+    if (server.unfitBecause !== null && server.logical(name) !== undefined) {
+      this.#broken('S7', server, `slot ${name} was made although the server is unfit: ${server.unfitBecause}`);
     }
     if (server.slots.size > maxSlots) this.#broken('S7', server, `more slots than max_replication_slots = ${maxSlots}`);
   }

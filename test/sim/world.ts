@@ -1,5 +1,6 @@
 import { type AgentPorts } from '../../src/agent.ts';
 import type { Tags } from '../../src/domain/config.ts';
+import type { Turn } from '../../src/plan/plan.ts';
 import { ServerError } from '../../src/postgres/port.ts';
 import type { Commit } from './consul-state.ts';
 import { HaManager } from './ha-manager.ts';
@@ -26,8 +27,11 @@ export interface Witness extends ServerChanges {
   readonly bug: (name: string, error: unknown) => void;
 }
 
-/** Lets a test break a rule on purpose between the agent and the world. */
-export type Sabotage = (ports: AgentPorts, member: Member, world: World) => AgentPorts;
+/** Breaks a rule on purpose, to see whether the checks notice: between an agent and the world, or in what it says. */
+export interface Sabotage {
+  readonly ports?: (ports: AgentPorts, member: Member, world: World) => AgentPorts;
+  readonly turn?: (turn: Turn) => Turn;
+}
 
 /** A host: a server, the agent beside it, and its ways to Consul and to the server. */
 export interface Member {
@@ -61,9 +65,9 @@ export class World {
   readonly #witness: Witness;
   readonly #sabotage: Sabotage;
 
-  constructor(seed: number, witness: (world: World) => Witness, sabotage: Sabotage) {
+  constructor(seed: number, witness: (world: World) => Witness, sabotage: Sabotage, keepLines: number) {
     this.random = new Random(seed);
-    this.trace = new Trace(() => this.time.nowMs(), 60);
+    this.trace = new Trace(() => this.time.nowMs(), keepLines);
     this.#witness = witness(this);
     this.#sabotage = sabotage;
     this.consul = new SimConsul(this.time, this.random.fork(), (commit) => {
@@ -144,9 +148,12 @@ export class World {
     member.agent = runAgent(
       agentSettings(member.name, member.tags),
       life,
-      this.#sabotage(ports, member, this),
+      this.#sabotage.ports?.(ports, member, this) ?? ports,
       time.nowMs(),
-      this.#witness.turned,
+      (run, turn) => {
+        run.turn = this.#sabotage.turn?.(turn) ?? turn;
+        this.#witness.turned(run);
+      },
       (error) => {
         this.#witness.bug(member.name, error);
       },
@@ -162,7 +169,7 @@ export class World {
 
   #buildMembers(): readonly Member[] {
     const { random } = this;
-    const versionNum = random.pick([110_022, 130_023, 150_018, 150_018, 160_014]);
+    const versionNum = random.chance(0.02) ? 100_023 : random.pick([110_022, 130_023, 150_018, 150_018, 160_014]);
     // Just before the ids come round, so that comparisons must be made on the circle.
     const nextXid = 0x1_0000_0000 * 3 - random.int(3, 3_000);
     const branch = new Branch(1, null, 0x3000000n);
@@ -173,7 +180,7 @@ export class World {
         name,
         versionNum,
         maxSlots: random.chance(0.1) ? random.int(4, 6) : 12,
-        walLevel: 'logical',
+        walLevel: at > 0 && random.chance(0.04) ? 'replica' : 'logical',
         keepBytes: BigInt(random.int(50_000, 2_000_000)),
       };
       const server = new PgServer(setup, branch, nextXid);

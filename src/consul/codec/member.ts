@@ -22,9 +22,6 @@ import {
 import { physicalReportToJson, readPhysicalReport, readSlotVerdict, slotVerdictToJson } from './slot-reports.ts';
 import { mapToJson, optionalLsnToJson, withoutNulls } from './writing.ts';
 
-/** The Patroni version whose formats slotkeeper writes: Patroni's tools look at it to know what a member can read. */
-export const patroniFormatVersion = '4.1.0';
-
 const roles: Readonly<Record<string, MemberRole>> = {
   primary: 'primary',
   // Patroni before 4.

@@ -15,8 +15,7 @@ export async function readBody(request: IncomingMessage): Promise<Body> {
   if (Number(length) > mostBodyBytes) return tooLarge;
   const chunks: Buffer[] = [];
   let bytes = 0;
-  // The connection must outlive a body that is too large, or the refusal could not be sent.
-  for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+  for await (const chunk of request) {
     const part = chunk as Buffer;
     bytes += part.length;
     if (bytes > mostBodyBytes) return tooLarge;

@@ -36,7 +36,7 @@ export function memberStatus(moment: Moment): Readonly<Record<string, unknown>> 
       session: sessionStatus(view),
       slots: checkStateOf(view.verdicts),
       problems: plan.problems.map(({ what, ...problem }) => ({ ...problem, what: redact(what) })),
-      holds: plan.holds,
+      holds: plan.holds.map(({ subject, why }) => ({ subject, why: redact(why) })),
     },
   };
 }

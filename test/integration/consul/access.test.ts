@@ -1,11 +1,13 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { memberKey, scopeKeys } from '../../../src/consul/keys.ts';
 import type { ConsulClient } from '../../../src/consul/client.ts';
 import { startConsul, type ConsulAgent } from '../../../src/sandbox/consul-server.ts';
 import { findConsul } from '../../../src/sandbox/locate.ts';
 import { Sandbox } from '../../../src/sandbox/processes.ts';
+import { run } from '../../../src/sandbox/run.ts';
 import { clientOf, never, sessionSpec } from './fixtures.ts';
 
 /** The scope that consul/policy.hcl is written for. */
@@ -83,6 +85,13 @@ describe('the policy in consul/policy.hcl', () => {
     await expect(client.registerService(service, never)).rejects.toMatchObject({ statusCode: 403 });
     client.close();
   });
+});
+
+test('the agent configuration in consul/agent.hcl is one that Consul takes', async () => {
+  const { file } = await findConsul();
+  expect(await run(file, ['validate', fileURLToPath(new URL('../../../consul/agent.hcl', import.meta.url))])).toMatch(
+    /Configuration is valid/,
+  );
 });
 
 describe('a token in a file', () => {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { asyncScheduler, filter, firstValueFrom, timeout, type Observable } from 'rxjs';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import { asyncScheduler, filter, take, timeout, type Observable } from 'rxjs';
 import type { Clock } from '../../../src/base/clock.ts';
 import { createConsulClient, type ConsulClient, type ConsulClientConfig } from '../../../src/consul/client.ts';
 import { scopeKeys, type ScopeKeys } from '../../../src/consul/keys.ts';
@@ -53,13 +54,23 @@ export function sessionSpec(over: Partial<SessionSpec> = {}): SessionSpec {
   };
 }
 
-/** The first observation that satisfies `is`, from now on. */
+/** The first observation that satisfies `is`, from now on: ask before doing what brings it about. */
 export function next<K extends Observation['kind']>(
   stream$: Observable<Observation>,
   kind: K,
   is: (observation: Observation & { readonly kind: K }) => boolean = () => true,
   withinMs = 20_000,
 ): Promise<Observation & { readonly kind: K }> {
-  const wanted = (one: Observation): one is Observation & { readonly kind: K } => one.kind === kind;
-  return firstValueFrom(stream$.pipe(filter(wanted), filter(is), timeout(withinMs)));
+  const isWanted = (one: Observation): one is Observation & { readonly kind: K } => one.kind === kind;
+  return new Promise((resolve, reject) => {
+    const wanted$ = stream$.pipe(filter(isWanted), filter(is), take(1), timeout(withinMs));
+    wanted$.subscribe({ next: resolve, error: reject, complete: () => reject(new Error(`no ${kind} came`)) });
+  });
+}
+
+/** A web server that is not Consul, or is Consul on a bad day. */
+export async function serve(listener: RequestListener): Promise<Server> {
+  const rest = createServer(listener);
+  await new Promise<void>((resolve) => rest.listen(0, '127.0.0.1', resolve));
+  return rest;
 }

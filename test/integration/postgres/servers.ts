@@ -6,13 +6,12 @@ import { type Credentials, type LocalServerSettings, defaultTimeouts } from '../
 import { findPostgres } from '../../../src/sandbox/locate.ts';
 import type { PostgresServer } from '../../../src/sandbox/postgres-server.ts';
 import type { PostgresBinaries } from '../../../src/sandbox/binaries.ts';
+import { clusterMajors } from '../../support/majors.ts';
 import { systemClock } from '../../support/system-clock.ts';
 
-/** The majors that the tests run on: SLOTKEEPER_TEST_MAJORS=13,14,… or whichever is found. */
+/** The servers that the tests run on; see `clusterMajors` for how to name others. */
 export async function postgresUnderTest(): Promise<readonly PostgresBinaries[]> {
-  const wanted = process.env['SLOTKEEPER_TEST_MAJORS'] ?? '';
-  if (wanted === '') return [await findPostgres(undefined)];
-  return Promise.all(wanted.split(',').map((major) => findPostgres(Number(major))));
+  return Promise.all(clusterMajors().map((major) => findPostgres(major)));
 }
 
 export const never = new AbortController().signal;

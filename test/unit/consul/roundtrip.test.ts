@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { boundSlotHistory, encodeHistory, encodeSlotHistory } from '../../../src/consul/codec/history.ts';
-import { encodeMember, patroniFormatVersion } from '../../../src/consul/codec/member.ts';
+import { encodeMember } from '../../../src/consul/codec/member.ts';
+import { patroniFormatVersion } from '../../../src/domain/version.ts';
 import { encodeOptime, encodeStatus } from '../../../src/consul/codec/status.ts';
 import { lsnToJson } from '../../../src/consul/codec/writing.ts';
 import type {

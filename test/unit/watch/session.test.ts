@@ -202,6 +202,18 @@ describe('a TTL that Consul does not take', () => {
     expect(problems()).toEqual([]);
   });
 
+  test('nor does one whose bound grows with every refusal', async () => {
+    creations = Array.from({ length: 20 }, (_, i) => new TtlRefusedError('Invalid Session TTL', 20 + i, 86_400));
+    keep();
+    await run.until(200);
+    expect(calls.map(([atMs, , ttl]) => [atMs, ttl])).toEqual([
+      [0, 15],
+      [0, 20],
+      [125, 21],
+      [125, 22],
+    ]);
+  });
+
   test('the warning goes when the configuration asks for one that Consul takes', async () => {
     creations = [refused];
     keep();
@@ -278,6 +290,15 @@ describe('another spec', () => {
     spec$.next({ ...spec });
     await run.until(4000);
     expect(calls).toHaveLength(1);
+  });
+
+  test('that says the same does not break the back-off', async () => {
+    creations = [down, down, down];
+    keep();
+    await run.until(200);
+    spec$.next({ ...spec });
+    await run.until(374);
+    expect(calls.map(([atMs]) => atMs)).toEqual([0, 125]);
   });
 
   test('taken back before it was made changes nothing', async () => {

@@ -1,0 +1,161 @@
+import { describe, expect, test } from 'vitest';
+import type { SlotHistoryEntry } from '../../../src/domain/cluster.ts';
+import type { Verdict } from '../../../src/domain/slot.ts';
+import { wantedSlotHistory } from '../../../src/plan/slot-history.ts';
+import type { View } from '../../../src/view/view.ts';
+import {
+  aConfig,
+  actionsOf,
+  after,
+  done,
+  kindsOf,
+  statusKey,
+  withKeys,
+  type Undated,
+} from '../../support/situations.ts';
+import {
+  aKey,
+  aLogicalSlot,
+  aPhysicalSlot,
+  aPrimaryLook,
+  aStandbyLook,
+  aView,
+  nowMs,
+  sessionOf,
+  someKeys,
+} from '../../support/turns.ts';
+
+const look = (over: Parameters<typeof aPrimaryLook>[0] = {}, atMs = nowMs + 10): Undated => ({
+  kind: 'look',
+  startedAtMs: atMs,
+  look: aPrimaryLook(over),
+});
+
+/** `beta`, a standby with `orders`, after it was promoted to timeline 2 and holds the leader key. */
+function promoted(verdict: Verdict | null, slots = [aLogicalSlot()]): View {
+  const usual = aView('beta', { config: aConfig() });
+  const standing = {
+    timeline: 1,
+    verdicts: verdict === null ? [] : [{ slot: 'orders', type: 'logical', verdict, position: 0x3000n } as const],
+    published: new Map([['orders', 0x3000n]]),
+  };
+  const keys = someKeys({
+    index: 110,
+    leader: aKey('beta', { modifyIndex: 109, session: sessionOf('beta') }),
+    members: new Map([['beta', someKeys().members.get('beta')!]]),
+  });
+  const before = { ...usual, memory: { ...usual.memory, standing } };
+  return after(before, [look({ slots, timeline: 2 }), { kind: 'keys', keys }]);
+}
+
+const lastOf = (entries: readonly SlotHistoryEntry[] | null) => entries?.at(-1);
+
+describe('the record of a promotion', () => {
+  test('a ready slot leaves no gap', () => {
+    const entry = lastOf(wantedSlotHistory(promoted({ kind: 'ready' })));
+    expect(entry).toMatchObject({ timeline: 2, leader: 'beta', gaps: [] });
+    expect(entry?.slots.map((slot) => slot.slot)).toEqual(['orders']);
+  });
+
+  test('a slot that was not proved usable may have lost everything from its position on', () => {
+    const entry = lastOf(wantedSlotHistory(promoted({ kind: 'not_ready', reason: 'no snapshot' })));
+    expect(entry?.gaps).toEqual([
+      {
+        slot: 'orders',
+        from: 0x3000n,
+        to: null,
+        why: 'it was not proved usable when its server was promoted: no snapshot',
+      },
+    ]);
+  });
+
+  test('a slot that was ahead has lost what lies between', () => {
+    const entry = lastOf(
+      wantedSlotHistory(
+        promoted({ kind: 'ahead', reason: 'at 0/3800' }, [aLogicalSlot({ confirmedFlushLsn: 0x3800n })]),
+      ),
+    );
+    expect(entry?.gaps).toMatchObject([{ slot: 'orders', from: 0x3000n, to: 0x3800n }]);
+  });
+
+  test('a slot that is missing is lost, recorded once and not made anew', () => {
+    const view = promoted({ kind: 'not_ready', reason: 'not on this standby yet' }, []);
+    const entry = lastOf(wantedSlotHistory(view));
+    expect(entry?.gaps).toEqual([
+      { slot: 'orders', from: 0x3000n, to: null, why: 'it was not on the server that was promoted' },
+    ]);
+    expect(kindsOf(view)).toContain('publish_slot_history');
+    expect(kindsOf(view)).not.toContain('create_logical_slot');
+  });
+
+  test('once written it is not written again', () => {
+    const view = promoted({ kind: 'not_ready', reason: 'not on this standby yet' }, []);
+    const action = actionsOf(view, 'publish_slot_history')[0]!;
+    const keys = { ...view.consul.keys!, index: 120, slotHistory: aKey(action.slotHistory, { modifyIndex: 120 }) };
+    const written = after(view, [done(action, { createIndex: 120, modifyIndex: 120 }), { kind: 'keys', keys }]);
+    expect(wantedSlotHistory(written)).toBeNull();
+    expect(actionsOf(written, 'publish_status')[0]?.status.extras?.lost.has('orders')).toBe(true);
+  });
+
+  test('a demotion before it was written takes it back', () => {
+    const view = after(promoted({ kind: 'ready' }), [{ kind: 'look', startedAtMs: nowMs + 500, look: aStandbyLook() }]);
+    expect(view.memory.promotion).toBeNull();
+  });
+});
+
+describe('a slot that was made anew on the primary', () => {
+  /** The leader with `orders` declared, which looks again and again. */
+  const leader = (): View =>
+    after(aView('alpha', { config: aConfig() }), [
+      { kind: 'keys', keys: someKeys({ config: aKey(aConfig()) }) },
+      look(),
+    ]);
+  const gone = look({ slots: [aPhysicalSlot()] });
+  const again = look({ slots: [aPhysicalSlot(), aLogicalSlot({ confirmedFlushLsn: 0x4800n, restartLsn: 0x4700n })] });
+  const building = look({ slots: [aPhysicalSlot(), aLogicalSlot({ confirmedFlushLsn: null, active: true })] });
+  const gap = { slot: 'orders', from: 0x3000n, to: 0x4800n, why: 'it was dropped and made again on the primary' };
+
+  test('leaves a gap from the last position to the first new one', () => {
+    expect(lastOf(wantedSlotHistory(after(leader(), [gone, again])))?.gaps).toEqual([gap]);
+  });
+
+  test('leaves a gap also when making it takes longer than a look', () => {
+    expect(lastOf(wantedSlotHistory(after(leader(), [gone, building, building, again])))?.gaps).toEqual([gap]);
+  });
+
+  test('has an incarnation of its own that stays the same while it moves', () => {
+    const moved = look({ slots: [aLogicalSlot({ confirmedFlushLsn: 0x4900n })] });
+    const view = after(leader(), [gone, building, again, moved]);
+    expect(actionsOf(view, 'publish_status')[0]?.status.extras?.logical.get('orders')?.incarnation).toBe(0x4800n);
+  });
+
+  test('a slot that only moved leaves none', () => {
+    const moved = look({ slots: [aPhysicalSlot(), aLogicalSlot({ confirmedFlushLsn: 0x4900n })] });
+    expect(wantedSlotHistory(after(leader(), [moved]))).toBeNull();
+  });
+
+  test('is made by slotkeeper only when asked to, and only after the loss is on record', () => {
+    const recreate = aConfig({}, { recreateLost: true });
+    const lost = new Map([['orders', { from: 0x3000n, why: 'it was dropped on the primary', atWallMs: 0 }]]);
+    const situation = (config: View['config'], slotHistory: readonly SlotHistoryEntry[]) => {
+      const keys = someKeys({
+        status: statusKey({ logical: new Map(), lost }),
+        slotHistory: aKey(slotHistory),
+        config: aKey(config),
+      });
+      const view = withKeys('alpha', keys, { config });
+      return after(view, [{ kind: 'keys', keys }, gone]);
+    };
+    const record = {
+      timeline: 1,
+      leader: 'alpha',
+      timestamp: '2026-01-02T03:04:05.000Z',
+      slots: [],
+      gaps: [{ slot: 'orders', from: 0x3000n, to: null, why: 'it was dropped on the primary' }],
+    };
+    expect(kindsOf(situation(aConfig(), [record]))).not.toContain('create_logical_slot');
+    expect(kindsOf(situation(recreate, []))).not.toContain('create_logical_slot');
+    expect(kindsOf(situation(recreate, []))).toContain('publish_slot_history');
+    expect(kindsOf(situation(recreate, [record]))).toContain('create_logical_slot');
+  });
+});

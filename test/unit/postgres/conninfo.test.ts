@@ -1,0 +1,72 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { parseUrl, upstreamOf } from '../../../src/postgres/conninfo.ts';
+
+describe('primary_conninfo', () => {
+  test.each([
+    ['host=db1 port=5433 user=rep password=x', 'db1', 5433],
+    [`user=rep passfile='/tmp/a b' host='10.0.0.1' port='5432' sslmode=prefer`, '10.0.0.1', 5432],
+    [`host = db1 port = 5432`, 'db1', 5432],
+    // libpq refuses it, too: quotes are not doubled.
+    [`password='it''s' host=db1`, null, null],
+    [`password='host=evil port=1' host=db1 port=2`, 'db1', 2],
+    [`password=a\\ host\\=evil host=db1`, 'db1', null],
+    [`password='a\\'b host=evil' host='d\\'b1'`, `d'b1`, null],
+    ['host=db1,db2 port=5432,5433', 'db1', 5432],
+    ['hostaddr=10.1.1.1 port=6000', '10.1.1.1', 6000],
+    ['host=/var/run/postgresql', '/var/run/postgresql', null],
+    ['postgres://rep:secret@db1:5444/postgres?sslmode=require', 'db1', 5444],
+    ['postgresql://[::1]:5444', '::1', 5444],
+    ['host=db1 port=0', 'db1', null],
+    ['host=db1 port=70000', 'db1', null],
+    ['', null, null],
+    ['nonsense', null, null],
+  ])('%s', (conninfo, host, port) => {
+    expect(upstreamOf(conninfo)).toEqual({ host, port });
+  });
+
+  test('a value is found whatever stands in the password before it', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary-ascii' }), (password) => {
+        const quoted = password.replaceAll(/([\\'])/g, '\\$1');
+        expect(upstreamOf(`password='${quoted}' host=db1 port=5433`)).toEqual({ host: 'db1', port: 5433 });
+      }),
+    );
+  });
+});
+
+describe("a member's connection URL", () => {
+  test.each([
+    ['postgres://db1:5433/app', { host: 'db1', port: 5433, database: 'app' }],
+    ['postgresql://db1/app', { host: 'db1', port: 5432, database: 'app' }],
+    ['postgres://db1', { host: 'db1', port: 5432, database: 'postgres' }],
+    ['postgres://db1/', { host: 'db1', port: 5432, database: 'postgres' }],
+    ['postgres://u:p%40ss@db1:5433/a%20b?sslmode=disable', { host: 'db1', port: 5433, database: 'a b' }],
+    ['postgres://[fe80::1]:5433/app', { host: 'fe80::1', port: 5433, database: 'app' }],
+    ['postgres:///app?host=/run/pg&port=5434', { host: '/run/pg', port: 5434, database: 'app' }],
+  ])('%s', (url, address) => {
+    expect(parseUrl(url)).toEqual(address);
+  });
+
+  test.each([
+    '',
+    'http://db1/app',
+    'postgres://',
+    'postgres:///app',
+    'postgres://db1:0/x',
+    'postgres://db1:99999/x',
+    'db1:5432',
+    'postgres://db1/%ff',
+  ])('%s is none', (url) => {
+    expect(parseUrl(url)).toBeUndefined();
+  });
+
+  test('whatever it is, it is an address or none', () => {
+    fc.assert(
+      fc.property(fc.string(), (rest) => {
+        const address = parseUrl(`postgres://${rest}`);
+        if (address !== undefined) expect(address.port).toBeGreaterThan(0);
+      }),
+    );
+  });
+});

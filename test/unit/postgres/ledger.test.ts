@@ -1,0 +1,86 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Ledger } from '../../../src/domain/local.ts';
+import { type DataDirectory, dataDirectory } from '../../../src/postgres/data-directory.ts';
+import {
+  decodeLedger,
+  encodeLedger,
+  ledgerFileName,
+  readLedgerFile,
+  writeLedgerFile,
+} from '../../../src/postgres/ledger.ts';
+import { LedgerError } from '../../../src/postgres/port.ts';
+
+const owner = { member: 'one', systemIdentifier: '7312345678901234567' };
+const ledger: Ledger = {
+  ...owner,
+  feedbackSet: true,
+  slots: new Map([
+    ['s', { made: true, decodable: false, firstRestartLsn: 0x1_0000_0000n, incarnation: null }],
+    ['__proto__', { made: false, decodable: true, firstRestartLsn: null, incarnation: 7n }],
+  ]),
+};
+
+describe('the ledger', () => {
+  let folder: string;
+  let directory: DataDirectory;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'slotkeeper-'));
+    directory = dataDirectory(folder);
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  test('is read as it was written, in a file like the others of the data directory', async () => {
+    await writeLedgerFile(directory, { ...ledger, feedbackSet: false });
+    await writeLedgerFile(directory, ledger);
+    expect(await readLedgerFile(directory, owner)).toEqual(ledger);
+    expect((await stat(join(folder, ledgerFileName))).mode & 0o777).toBe(0o600);
+    expect(existsSync(join(folder, `${ledgerFileName}.tmp`))).toBe(false);
+  });
+
+  test('is empty when there is none, or it is of another member or another cluster', async () => {
+    const empty = { ...owner, slots: new Map(), feedbackSet: false };
+    expect(await readLedgerFile(directory, owner)).toEqual(empty);
+    await writeLedgerFile(directory, ledger);
+    expect(await readLedgerFile(directory, { ...owner, member: 'two' })).toEqual({ ...empty, member: 'two' });
+    expect((await readLedgerFile(directory, { ...owner, systemIdentifier: '1' })).slots.size).toBe(0);
+  });
+
+  test.each([
+    ['', 'nothing in it'],
+    ['{"member":"one"', 'cut'],
+    ['null', 'null'],
+    ['{"member":"one","systemIdentifier":"1","feedbackSet":true,"slots":[{"name":"s"}]}', 'half a slot'],
+    [encodeLedger(ledger).replace('1/0', 'x/0'), 'a position that is none'],
+  ])('%j is an error that says so and carries an empty one (%s)', async (text) => {
+    await writeFile(join(folder, ledgerFileName), text);
+    const error: unknown = await readLedgerFile(directory, owner).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(LedgerError);
+    expect(error).toMatchObject({ empty: { ...owner, feedbackSet: false, slots: new Map() } });
+  });
+
+  test('survives its text form, whatever is in it', () => {
+    const position = fc.option(fc.bigInt({ min: 0n, max: 0xffff_ffff_ffff_ffffn }), { nil: null });
+    const slot = fc.record({
+      made: fc.boolean(),
+      decodable: fc.boolean(),
+      firstRestartLsn: position,
+      incarnation: position,
+    });
+    const any = fc.record({
+      member: fc.string(),
+      systemIdentifier: fc.string(),
+      feedbackSet: fc.boolean(),
+      slots: fc.array(fc.tuple(fc.string(), slot)).map((entries) => new Map(entries)),
+    });
+    fc.assert(
+      fc.property(any, (some) => {
+        expect(decodeLedger(encodeLedger(some))).toEqual(some);
+      }),
+    );
+  });
+});
