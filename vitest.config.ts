@@ -1,7 +1,10 @@
 import { availableParallelism } from 'node:os';
+import process from 'node:process';
 import { defineConfig } from 'vitest/config';
 
 const cores = availableParallelism();
+/** Tests that take minutes run with `npm run test:versions`, or where the environment asks for them. */
+const withLongOnes = (process.env['SLOTKEEPER_TEST_LONG'] ?? '') !== '';
 
 export default defineConfig({
   test: {
@@ -44,7 +47,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'cluster',
-          include: ['test/cluster/**/*.test.ts'],
+          include: ['test/cluster/*.test.ts', ...(withLongOnes ? ['test/cluster/long/*.test.ts'] : [])],
           globalSetup: ['test/support/built.ts'],
           testTimeout: 180_000,
           hookTimeout: 180_000,

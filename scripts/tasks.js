@@ -66,9 +66,10 @@ const tasks = {
     if (failed > 0 || tests.exitCode !== 0) process.exitCode = tests.exitCode || 1;
   },
 
-  /** What touches servers, on every major of PostgreSQL. */
+  /** What touches servers, on every major of PostgreSQL, and what takes minutes. */
   async 'test-versions'(args) {
     process.env.SLOTKEEPER_TEST_PG_MAJORS ??= '13,14,15,16,17,18';
+    process.env.SLOTKEEPER_TEST_LONG ??= '1';
     await tasks.test(['--project', 'integration', '--project', 'cluster', ...args]);
   },
 };

@@ -99,6 +99,16 @@ export function createExecutors({ consul, server, keys, member, service }: Execu
         ],
         signal,
       ),
+    publish_initialize: ({ session, systemIdentifier }, signal) =>
+      transact(
+        [
+          { verb: 'check-session', key: keys.leader, session },
+          { verb: 'check-not-exists', key: keys.initialize },
+          { verb: 'set', key: keys.initialize, value: systemIdentifier },
+        ],
+        keys.initialize,
+        signal,
+      ),
     publish_history: ({ session, history }, signal) =>
       publish(session, [{ key: keys.history, value: encodeHistory(history) }], signal),
     publish_slot_history: ({ session, slotHistory }, signal) =>

@@ -22,6 +22,8 @@ export interface ActionKinds {
   /** Hand over: release, so that no lock delay follows. */
   release_leader: { fields: { session: string }; result: null };
   publish_status: { fields: { session: string; status: Status; legacyOptime: boolean }; result: Written };
+  /** The scope's system identifier, where nobody has written it yet. */
+  publish_initialize: { fields: { session: string; systemIdentifier: string }; result: Written };
   publish_history: { fields: { session: string; history: readonly HistoryEntry[] }; result: Written };
   publish_slot_history: { fields: { session: string; slotHistory: readonly SlotHistoryEntry[] }; result: Written };
   register_service: { fields: { service: ServiceState }; result: null };
@@ -78,6 +80,7 @@ export function laneOf(action: Action): string {
     case 'acquire_leader':
     case 'release_leader':
     case 'publish_status':
+    case 'publish_initialize':
     case 'publish_history':
     case 'publish_slot_history':
       return 'consul:leader';

@@ -132,7 +132,8 @@ function notReplayed(look: ServerLook, slot: FollowedSlot): string | null {
   const { restartLsn } = slot.report;
   if (restartLsn !== null && restartLsn <= replayed) return null;
   const start = restartLsn === null ? 'nowhere yet' : formatLsn(restartLsn);
-  return `this standby has replayed to ${formatLsn(replayed)}, and the slot starts at ${start}`;
+  const paused = look.replayPaused ? ', where replay is paused' : '';
+  return `this standby has replayed to ${formatLsn(replayed)}${paused}, and the slot starts at ${start}`;
 }
 
 function primaryUrl(view: View): string | null {

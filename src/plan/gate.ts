@@ -15,6 +15,7 @@ const backoffOf: Readonly<Record<ActionKind, BackoffPolicy>> = {
   acquire_leader: consulBackoff,
   release_leader: consulBackoff,
   publish_status: consulBackoff,
+  publish_initialize: consulBackoff,
   publish_history: consulBackoff,
   publish_slot_history: consulBackoff,
   register_service: consulBackoff,

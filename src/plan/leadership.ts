@@ -70,6 +70,8 @@ function formerSession(view: View, session: string): Intent | null {
   const own = keys?.members.get(view.self.name) ?? null;
   if (own?.session != null && own.session !== session) {
     if (isTakenByAnother(view)) return hold('member key', `another agent runs under the name ${view.self.name}`);
+    if (keepsTurn(view, own.session))
+      return hold('former session', 'it has the turn to restart, and the server that was stopped in it is not up yet');
     return act({ kind: 'end_former_session', session: own.session });
   }
   const leader = keys?.leader ?? null;
@@ -78,6 +80,14 @@ function formerSession(view: View, session: string): Intent | null {
     return act({ kind: 'end_former_session', session: leader.session });
   }
   return null;
+}
+
+/**
+ * The earlier run may have been killed during a file copy. Its session, which nobody renews, still keeps the others from
+ * restarting: ended now, a second standby would be down beside this one.
+ */
+function keepsTurn(view: View, former: string): boolean {
+  return view.consul.keys?.restartTurn?.session === former && freshLook(view) === null;
 }
 
 /** Whether our member key is alive and speaks of another server, or was not written by a slotkeeper. */

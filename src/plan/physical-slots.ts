@@ -3,7 +3,15 @@ import { slotNameFromMemberName } from '../domain/slot.ts';
 import type { ServerLook } from '../domain/server.ts';
 import { positionOf } from '../domain/server.ts';
 import { minLsn } from '../domain/lsn.ts';
-import { configOf, currentStatus, findSlot, freshLook, holdsLeader, physicalSlots } from '../view/select.ts';
+import {
+  currentStatus,
+  findSlot,
+  freshLook,
+  holdsLeader,
+  isIgnored,
+  isTransient,
+  physicalSlots,
+} from '../view/select.ts';
 import { declaredPhysicalNames } from '../view/verdict.ts';
 import type { View } from '../view/view.ts';
 import { hasRoom, roomProblem } from './budget.ts';
@@ -32,8 +40,9 @@ export function planStandbyPhysicalSlots(view: View): readonly Intent[] {
   }
   for (const slot of physicalSlots(look)) {
     const isOurs = view.ledger.slots.get(slot.name)?.made === true;
-    if (isOurs && !configOf(view).slots.has(slot.name))
-      intents.push(dropUnused(view, slot, 'it was taken out of the configuration'));
+    const { slots, ignoreSlots } = view.config;
+    if (!isOurs || slots.has(slot.name) || isTransient(slot) || isIgnored(ignoreSlots, slot)) continue;
+    intents.push(dropUnused(view, slot, 'it was taken out of the configuration'));
   }
   return intents;
 }

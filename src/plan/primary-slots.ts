@@ -3,7 +3,7 @@ import type { ServerLook } from '../domain/server.ts';
 import type { Problem } from '../domain/problem.ts';
 import { formatLsn } from '../domain/lsn.ts';
 import { declaredPhysicalNames } from '../view/verdict.ts';
-import { configOf, findSlot, freshLook } from '../view/select.ts';
+import { configOf, findSlot, freshLook, isIgnored, isTransient } from '../view/select.ts';
 import type { View } from '../view/view.ts';
 import { hasRoom, roomProblem } from './budget.ts';
 import type { Intent } from './intent.ts';
@@ -123,6 +123,7 @@ function dropUndeclared(view: View, look: ServerLook): Intent[] {
   for (const slot of look.slots) {
     const isOurs = view.ledger?.slots.get(slot.name)?.made === true;
     if (!isOurs || config.slots.has(slot.name) || followed.has(slot.name)) continue;
+    if (isTransient(slot) || isIgnored(config.ignoreSlots, slot)) continue;
     intents.push(dropUnused(view, slot, 'it was taken out of the configuration'));
   }
   return intents;

@@ -17,6 +17,9 @@ import { physicalReports, statusChange, wantedStatus } from './status.ts';
 /** Older members than this version of Patroni read `optime/leader` only. */
 const readsStatusSince = [2, 1] as const;
 
+/** Slots that have not moved for this long have come to rest. */
+const restMs = 3_000;
+
 /** What this member's key should say. `problems`: the codes of what is wrong here. */
 export function wantedMember(view: View, problems: readonly string[]): Member {
   const { self } = view;
@@ -83,11 +86,20 @@ export function planMember(view: View, member: Member): readonly Intent[] {
   const before = own?.session === session ? own.value : null;
   if (before !== null) {
     if (equal(before, member)) return [];
-    const writtenAtMs = view.memory.memberWrittenAtMs ?? -Infinity;
-    const isDue = view.nowMs - writtenAtMs >= configOf(view).loopWait * 1_000;
-    if (!isDue && equal(withoutDetails(before), withoutDetails(member))) return [];
+    const { memberWrittenAtMs, movedAtMs } = view.memory;
+    const isTime = view.nowMs - (memberWrittenAtMs ?? -Infinity) >= configOf(view).loopWait * 1_000;
+    // Where slots have come to rest is written once, so that the last position shown is not an old one.
+    const isAtRest = movedAtMs !== null && view.nowMs - movedAtMs >= restMs;
+    const isOldPosition = isAtRest && !equal(logicalPositions(before), logicalPositions(member));
+    if (!isTime && !isOldPosition && equal(withoutDetails(before), withoutDetails(member))) return [];
   }
   return [act({ kind: 'publish_member', session, member })];
+}
+
+/** What `movedAtMs` is about; physical slots move with every write. */
+function logicalPositions(member: Member): unknown {
+  const logical = [...member.slots.values()].filter((verdict) => verdict.type === 'logical');
+  return new Map(logical.map((verdict) => [verdict.slot, verdict.position]));
 }
 
 /** The member without what moves all the time: such changes wait for the next regular write. */
@@ -121,6 +133,10 @@ export function planPublications(view: View): readonly Intent[] {
   const intents: Intent[] = [];
   const slotHistory = wantedSlotHistory(view);
   if (slotHistory !== null) intents.push(act({ kind: 'publish_slot_history', session, slotHistory }));
+  const look = freshLook(view);
+  if (look !== null && view.consul.keys?.initialize === null) {
+    intents.push(act({ kind: 'publish_initialize', session, systemIdentifier: look.systemIdentifier }));
+  }
   const history = wantedHistory(view);
   if (history !== null) intents.push(act({ kind: 'publish_history', session, history }));
   const before = view.consul.keys?.status?.value ?? null;

@@ -1,7 +1,7 @@
 import { readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { snapshotFileName } from '../domain/lsn.ts';
+import { type Lsn, formatLsn, parseLsn, snapshotFileName } from '../domain/lsn.ts';
 import { slotNamePattern } from '../domain/slot.ts';
 import type { FetchedSlot } from './copy-source.ts';
 import { type DataDirectory, slotDirectory } from './data-directory.ts';
@@ -16,13 +16,29 @@ const stagingName = 'slotkeeper.copy';
 const intentName = 'intent.json';
 const stateName = 'state';
 
+const slotName = z.string().regex(slotNamePattern);
 const intentFile = z.object({
   member: z.string(),
-  slots: z.array(z.string().regex(slotNamePattern)),
+  slots: z.array(slotName),
+  copies: z.array(z.object({ name: slotName, restartLsn: z.string() })),
 });
 
-/** What an agent was about to do to its server. */
+/** What an agent was about to do to its server. `copies`: which of the slots get a copy, and of which restart position. */
 export type CopyIntent = z.infer<typeof intentFile>;
+
+export function copyIntent(member: string, slots: readonly FetchedSlot[], remove: readonly string[]): CopyIntent {
+  return {
+    member,
+    slots: [...slots.map(({ name }) => name), ...remove],
+    copies: slots.map(({ name, state }) => ({ name, restartLsn: formatLsn(state.restartLsn) })),
+  };
+}
+
+/** A slot that an earlier agent put in place, snapshot included, without having lived to remember it. */
+export interface PlacedSlot {
+  readonly name: string;
+  readonly restartLsn: Lsn;
+}
 
 function stagingOf(directory: DataDirectory): string {
   return join(directory.root, stagingName);
@@ -67,10 +83,26 @@ export async function readIntent(directory: DataDirectory, member: string): Prom
   }
 }
 
+/** Which copies of the intent are in place: what was moved there is staged no more. */
+export async function placedSlots(directory: DataDirectory, intent: CopyIntent): Promise<readonly PlacedSlot[]> {
+  const placed: PlacedSlot[] = [];
+  for (const { name, restartLsn } of intent.copies) {
+    const position = parseLsn(restartLsn);
+    const isStaged = await exists(join(stagingOf(directory), name, stateName));
+    const isThere = await exists(join(slotDirectory(directory, name), stateName));
+    if (position !== undefined && !isStaged && isThere) placed.push({ name, restartLsn: position });
+  }
+  return placed;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => null)) !== null;
+}
+
 /** The copy is over, whatever came of it. The intent goes first: what else is left says nothing. */
 export async function clearStaging(directory: DataDirectory): Promise<void> {
   const staging = stagingOf(directory);
-  if ((await stat(staging).catch(() => null)) === null) return;
+  if (!(await exists(staging))) return;
   await rm(join(staging, intentName), { force: true });
   await syncDirectory(staging);
   await rm(staging, { recursive: true, force: true });
@@ -90,11 +122,11 @@ export async function placeSnapshots(directory: DataDirectory): Promise<void> {
 export async function placeSlot(directory: DataDirectory, name: string): Promise<void> {
   const staged = join(stagingOf(directory), name);
   const place = slotDirectory(directory, name);
-  if ((await stat(place).catch(() => null)) === null) {
-    await renameDurably(staged, place);
-  } else {
+  if (await exists(place)) {
     // To replace a slot without a moment in which it is not there, only its file changes.
     await renameDurably(join(staged, stateName), join(place, stateName));
+  } else {
+    await renameDurably(staged, place);
   }
 }
 

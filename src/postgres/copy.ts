@@ -5,10 +5,12 @@ import type { ServerControl } from './control.ts';
 import { type CopyTarget, hasWal } from './copy-check.ts';
 import type { FetchedSlot, SkippedSlot } from './copy-source.ts';
 import {
-  type CopyIntent,
+  type PlacedSlot,
   clearStaging,
+  copyIntent,
   placeSlot,
   placeSnapshots,
+  placedSlots,
   readIntent,
   removeSlot,
   stage,
@@ -50,8 +52,7 @@ interface Progress {
 /** The steps up to the point where the server can be started again, in order. */
 export function copySteps(place: CopyPlace, work: CopyWork, progress: Progress = newProgress()): readonly CopyStep[] {
   const { directory } = place;
-  const names = work.slots.map(({ name }) => name);
-  const intent: CopyIntent = { member: place.member, slots: [...names, ...work.remove] };
+  const intent = copyIntent(place.member, work.slots, work.remove);
   return [
     {
       name: 'stage',
@@ -99,8 +100,9 @@ export function copySteps(place: CopyPlace, work: CopyWork, progress: Progress =
 
 /**
  * Stops the server, puts the slots in place, starts it. Until the stop an abort gives the copy up; from then on it goes
- * to its end, since a server that is down helps nobody. Throws when the slots could not be put in place; then the server
- * runs without them, unless the message says that it does not run.
+ * to its end, since a server that is down helps nobody. What was staged stays until the caller has remembered the result
+ * and clears it. Throws when the slots could not be put in place; then the server runs without them, unless the message
+ * says that it does not run.
  */
 export async function runCopy(place: CopyPlace, work: CopyWork, signal: AbortSignal): Promise<CopyResult> {
   const progress = newProgress();
@@ -113,7 +115,6 @@ export async function runCopy(place: CopyPlace, work: CopyWork, signal: AbortSig
     await giveUp(place, progress, error);
   }
   await startWith(place, [...progress.placed]);
-  await clearStaging(place.directory);
   return {
     copied: work.slots
       .filter(({ name }) => progress.placed.has(name))
@@ -127,11 +128,16 @@ export async function runCopy(place: CopyPlace, work: CopyWork, signal: AbortSig
   };
 }
 
-/** Starts the server that an earlier agent stopped. Whatever that one had put in place is whole, and stays if it can. */
-export async function finishInterrupted(place: CopyPlace): Promise<void> {
+/**
+ * Starts the server that an earlier agent stopped. Whatever that one had put in place is whole, and stays if it can:
+ * resolves to it.
+ */
+export async function finishInterrupted(place: CopyPlace): Promise<readonly PlacedSlot[]> {
   const intent = await readIntent(place.directory, place.member);
   await startWith(place, intent?.slots ?? []);
+  const placed = intent === null ? [] : await placedSlots(place.directory, intent);
   await clearStaging(place.directory);
+  return placed;
 }
 
 /**

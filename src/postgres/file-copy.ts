@@ -2,7 +2,7 @@ import type { Connection } from './client.ts';
 import { serverControl } from './control.ts';
 import { type CopyPlace, finishInterrupted, runCopy } from './copy.ts';
 import { type CopyPreparation, prepareCopy } from './copy-preparation.ts';
-import { clearStaging, readIntent } from './copy-staging.ts';
+import { type PlacedSlot, clearStaging, placedSlots, readIntent } from './copy-staging.ts';
 import type { DataDirectory } from './data-directory.ts';
 import { createLooker } from './looker.ts';
 import { type LocalServer, ServerError } from './port.ts';
@@ -15,11 +15,15 @@ import { untilReady } from './until-ready.ts';
 export interface FileCopy extends Pick<LocalServer, 'copySlots' | 'copyWasInterrupted' | 'startAfterCopy'> {
   /** The server was seen running: an intent that is still there is of a copy that is over. */
   sawServerRunning(): Promise<void>;
+  /** What a copy of an earlier agent has put in place, as far as this one found out. */
+  inherited(): readonly PlacedSlot[];
 }
 
 export interface FileCopyAccess extends Pick<CopyPreparation, 'settings' | 'ask'> {
   readonly directory: DataDirectory | null;
   readonly connect: (signal: AbortSignal) => Promise<Connection>;
+  /** Writes down what is in place, so that an agent that dies now is not the only one that knew. Never throws. */
+  readonly remember: (placed: readonly PlacedSlot[]) => Promise<void>;
 }
 
 export function createFileCopy(access: FileCopyAccess): FileCopy {
@@ -29,6 +33,7 @@ export function createFileCopy(access: FileCopyAccess): FileCopy {
   /** Whether there may be an intent on disk that no copy of this agent is working on. */
   let mayHaveLeftovers = true;
   let clearing: Promise<void> = Promise.resolve();
+  let inherited: readonly PlacedSlot[] = [];
 
   /** On a connection of its own: the one of the looks is asked at the same time. */
   const look = async (signal: AbortSignal): Promise<LookRow> => {
@@ -38,6 +43,12 @@ export function createFileCopy(access: FileCopyAccess): FileCopy {
     } finally {
       await looker.close();
     }
+  };
+
+  const inherit = async (where: DataDirectory): Promise<void> => {
+    const intent = await readIntent(where, settings.member);
+    if (intent !== null) inherited = await placedSlots(where, intent);
+    await clearStaging(where);
   };
 
   const exclusively = async <T>(verb: string, work: (place: CopyPlace) => Promise<T>): Promise<T> => {
@@ -67,12 +78,14 @@ export function createFileCopy(access: FileCopyAccess): FileCopy {
         // Nothing is worth a restart but a slot that will be there after it.
         if (work.slots.length === 0) return { copied: [], skipped, downMs: 0 };
         const result = await runCopy(where, work, signal);
+        await access.remember(result.copied);
+        await clearStaging(where.directory);
         return { ...result, skipped: [...skipped, ...result.skipped] };
       }),
     startAfterCopy: (signal) =>
       exclusively('start the server', async (where) => {
         signal.throwIfAborted();
-        await finishInterrupted(where);
+        inherited = await finishInterrupted(where);
       }),
     copyWasInterrupted: async () => {
       if (busy || directory === null) return false;
@@ -82,9 +95,10 @@ export function createFileCopy(access: FileCopyAccess): FileCopy {
       if (busy || !mayHaveLeftovers || directory === null) return;
       mayHaveLeftovers = false;
       // Where the directory cannot be written there is nothing of ours in it.
-      clearing = clearStaging(directory).catch(() => undefined);
+      clearing = inherit(directory).catch(() => undefined);
       await clearing;
     },
+    inherited: () => inherited,
   };
 }
 

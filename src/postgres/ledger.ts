@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { describeError } from '../base/errors.ts';
 import type { Ledger } from '../domain/local.ts';
 import { type Lsn, formatLsn, parseLsn } from '../domain/lsn.ts';
+import type { PlacedSlot } from './copy-staging.ts';
 import { type DataDirectory, ownershipOf } from './data-directory.ts';
 import { isMissing, replaceFile } from './durable-file.ts';
 import { LedgerError } from './port.ts';
@@ -51,6 +52,19 @@ export async function readLedgerFile(directory: DataDirectory, owner: LedgerOwne
     if (isMissing(error)) return emptyLedger(owner);
     throw new LedgerError(`${path} cannot be read: ${describeError(error)}`, emptyLedger(owner), { cause: error });
   }
+}
+
+/**
+ * With what an earlier agent would have remembered of the slots that it copied, had it not died first: each came with its
+ * snapshot, or the primary had none either, so decoding starts here as it would there.
+ */
+export function withPlacedSlots(ledger: Ledger, placed: readonly PlacedSlot[]): Ledger {
+  const slots = new Map(ledger.slots);
+  for (const { name, restartLsn } of placed) {
+    const { made = false, incarnation = null } = slots.get(name) ?? {};
+    slots.set(name, { made, decodable: true, firstRestartLsn: restartLsn, incarnation });
+  }
+  return { ...ledger, slots };
 }
 
 /** Replaces the file whole; on disk when this resolves. */

@@ -1,8 +1,9 @@
 import type { Ledger } from '../domain/local.ts';
 import { type ConnectOptions, type Connection, connect } from './client.ts';
+import type { PlacedSlot } from './copy-staging.ts';
 import { dataDirectory } from './data-directory.ts';
 import { createFileCopy } from './file-copy.ts';
-import { emptyLedger, readLedgerFile, writeLedgerFile } from './ledger.ts';
+import { emptyLedger, readLedgerFile, withPlacedSlots, writeLedgerFile } from './ledger.ts';
 import { primaryTimeline, serverLook } from './look.ts';
 import { createLooker } from './looker.ts';
 import { createPool } from './pool.ts';
@@ -47,11 +48,21 @@ export function createLocalServer(settings: LocalServerSettings): LocalServer {
   const replicationConnection = (signal: AbortSignal): Promise<Connection> => open({ replication: true }, signal);
   const timelineOfStandby = standbyTimeline({ replicationConnection, ask });
   const filesOnDisk = directory === null ? null : watchFilesOnDisk(directory);
-  const fileCopy = createFileCopy({ settings, directory, ask, connect: (signal) => open({}, signal) });
 
   /** Known from the first look on: whose ledger it is. */
   let systemIdentifier: string | null = null;
   let ledgerInMemory: Ledger | null = null;
+
+  const remember = async (placed: readonly PlacedSlot[]): Promise<void> => {
+    if (directory === null || systemIdentifier === null || placed.length === 0) return;
+    try {
+      const ledger = await readLedgerFile(directory, { member, systemIdentifier });
+      await writeLedgerFile(directory, withPlacedSlots(ledger, placed));
+    } catch {
+      // Whoever reads or saves the whole of it says what is wrong with it.
+    }
+  };
+  const fileCopy = createFileCopy({ settings, directory, ask, remember, connect: (signal) => open({}, signal) });
 
   return {
     look: async (signal) => {
@@ -88,8 +99,9 @@ export function createLocalServer(settings: LocalServerSettings): LocalServer {
     readLedger: async () => {
       if (systemIdentifier === null) throw new ServerError('read the ledger: no look has succeeded yet', 'other', null);
       const owner = { member, systemIdentifier };
-      if (directory !== null) return readLedgerFile(directory, owner);
-      return ledgerInMemory ?? emptyLedger(owner);
+      if (directory === null) return ledgerInMemory ?? emptyLedger(owner);
+      await remember(fileCopy.inherited());
+      return readLedgerFile(directory, owner);
     },
     writeLedger: async (ledger) => {
       if (directory === null) ledgerInMemory = ledger;

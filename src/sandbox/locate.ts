@@ -10,7 +10,7 @@ import { BinaryNotFound, type Attempt, type ConsulBinary, type PostgresBinaries,
 import { fetchConsulFromDebian, fetchConsulFromSystemSources, fetchConsulRelease } from './fetch-consul.ts';
 import { fetchPostgres } from './fetch-postgres.ts';
 import { run } from './run.ts';
-import { resolveCommand } from './server-user.ts';
+import { canReach, resolveCommand, serverUser } from './server-user.ts';
 
 /** Older ones have no `primary_conninfo` that a reload changes, which the sandbox needs. */
 export const oldestMajor = 13;
@@ -97,10 +97,15 @@ export async function findPostgres(major: number | undefined, progress: Progress
 }
 
 function postgresPlaces(major: number | undefined, progress: Progress): Place[] {
-  const named = [...(major === undefined ? [] : [`PG_BIN_DIR_${major}`]), 'PG_BIN_DIR'].flatMap((variable) => {
+  const folderOf = (variable: string): Place[] => {
     const folder = process.env[variable];
     return folder === undefined || folder === '' ? [] : [{ place: variable, look: () => Promise.resolve(folder) }];
-  });
+  };
+  const ofThisMajor = major === undefined ? [] : folderOf(`PG_BIN_DIR_${major}`);
+  const ofAny = folderOf('PG_BIN_DIR');
+  // Named for what is wanted: it is that or nothing. PG_BIN_DIR may well hold another major than the one wanted here.
+  if (ofThisMajor.length > 0) return ofThisMajor;
+  if (major === undefined && ofAny.length > 0) return ofAny;
   const usual: readonly (readonly [parent: string, match: RegExp, bin: string])[] = [
     ['/usr/lib/postgresql', /^(\d+)$/, 'bin'],
     ['/usr', /^pgsql-(\d+)$/, 'bin'],
@@ -109,7 +114,7 @@ function postgresPlaces(major: number | undefined, progress: Progress): Place[] 
     ['/Applications/Postgres.app/Contents/Versions', /^(\d+)$/, 'bin'],
   ];
   return [
-    ...named,
+    ...ofAny,
     { place: 'PATH', look: postgresOnPath },
     ...usual.map(([parent, match, bin]) => ({ place: parent, look: () => newestBelow(parent, match, bin, major) })),
     {
@@ -142,6 +147,11 @@ async function newestBelow(
 async function postgresIn(binDir: string, source: string): Promise<PostgresBinaries> {
   const missing = ['initdb', 'pg_ctl', 'postgres'].filter((name) => !existsSync(join(binDir, name)));
   if (missing.length > 0) throw new Error(`${binDir} has no ${missing.join(', no ')}`);
+  const user = serverUser();
+  // initdb and pg_ctl look at the permissions themselves, so that no capability helps here
+  if (user !== undefined && !canReach(user, join(binDir, 'postgres'))) {
+    throw new Error(`user "${user.name}", as whom PostgreSQL has to run here, cannot reach ${binDir}`);
+  }
   const text = await run(join(binDir, 'postgres'), ['--version'], { timeoutMs: 20_000 });
   // a pre-release says `18beta1`
   const [, version, major] = /\(PostgreSQL\) ((\d+)\S*)/.exec(text) ?? [];

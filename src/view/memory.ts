@@ -10,8 +10,11 @@ import type { FollowedSlot } from './select.ts';
 import { currentStatus, excludedBecause, findSlot, followedSlots, freshLook, logicalSlots } from './select.ts';
 import type { CopyMemory, Memory, SlotMemory, View } from './view.ts';
 
-/** How many writes of `status` may follow each other at once, and how many a second refill that. */
-export const statusBurst = 20;
+/**
+ * How many writes of `status` may follow each other at once, and how many a second refill that: with the member keys of
+ * three members no minute has more than 90 writes.
+ */
+export const statusBurst = 12;
 export const statusRefillPerSecond = 1;
 
 /** Longer than the longest wait between two copies of a slot, so that a loop is never forgotten. */
@@ -63,11 +66,14 @@ function membersIndexOf(keys: ClusterKeys): number {
   return highest;
 }
 
-/** What a look that began at `startedAtMs` adds to the memory: movement, births on a primary, a promotion. */
+/** What a look that began at `startedAtMs` changes in the memory: movement, births on a primary, a promotion, a restart. */
 export function memoryAfterLook(view: View, look: ServerLook, startedAtMs: number): Memory {
   const { proven, next, nextAtMs } = view.memory.membersIndex;
-  const memory = { ...view.memory, membersIndex: { proven: startedAtMs >= nextAtMs ? next : proven, next, nextAtMs } };
   const before = view.local.look;
+  // A server that was started again may have been rebuilt, and what was set there before is gone.
+  const feedback = before?.startedAtWallMs === look.startedAtWallMs ? view.memory.feedback : null;
+  const membersIndex = { proven: startedAtMs >= nextAtMs ? next : proven, next, nextAtMs };
+  const memory = { ...view.memory, feedback, membersIndex };
   if (before === null || before.systemIdentifier !== look.systemIdentifier) return memory;
   const moved = movedSlots(before, look) ? view.nowMs : memory.movedAtMs;
   if (look.role === 'standby') return { ...memory, movedAtMs: moved, born: new Map(), promotion: null };

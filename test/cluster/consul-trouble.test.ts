@@ -39,7 +39,9 @@ describe.each(clusterMajors())('trouble with Consul, PostgreSQL %i', (major) => 
   async function untilPositionsGoOn(): Promise<void> {
     const alpha = member('alpha').server;
     await alpha.query('insert into written select coalesce(max(id), 0) + 1 from written');
-    const changes = await alpha.query<{ data: string }>(`select data from pg_logical_slot_get_changes('orders', null, null)`);
+    const changes = await alpha.query<{ data: string }>(
+      `select data from pg_logical_slot_get_changes('orders', null, null)`,
+    );
     expect(changes.filter(({ data }) => data.includes('INSERT'))).toHaveLength(1);
     const wanted = (await slotsOn(alpha)).get('orders')?.confirmed;
     await eventually(async () => (await slotsOn(member('beta').server)).get('orders')?.confirmed === wanted, {
@@ -96,13 +98,17 @@ describe.each(clusterMajors())('trouble with Consul, PostgreSQL %i', (major) => 
   });
 
   test.each([
-    { keepData: true, title: 'Consul is killed and comes back with its data' },
-    { keepData: false, title: 'Consul is killed and comes back without its data' },
-  ])('$title', async ({ keepData }) => {
+    ['with', true],
+    ['without', false],
+  ] as const)('Consul is killed and comes back %s its data', async (_how, keepData) => {
     const { consul } = cluster();
     await consul.kill();
     for (const { name } of cluster().members.values()) {
-      const { slotkeeper } = await untilAgent(member(name), 'that Consul is gone', (it) => it.slotkeeper.consul.state === 'broken');
+      const { slotkeeper } = await untilAgent(
+        member(name),
+        'that Consul is gone',
+        (it) => it.slotkeeper.consul.state === 'broken',
+      );
       expect(slotkeeper.consul.why).not.toBeNull();
     }
     // what was read last is still told, at once

@@ -27,8 +27,9 @@ describe.each(clusterMajors())('an agent killed during a file copy, PostgreSQL %
 
   async function declare(slot: string): Promise<void> {
     made.push(slot);
-    const slots = made.map((name) => [name, { type: 'logical', database: 'postgres', plugin: 'test_decoding' }]);
-    await cluster().configure({ slots: { ...Object.fromEntries(slots), ...memberSlots(cluster()) } });
+    const slots: Record<string, unknown> = memberSlots(cluster());
+    for (const name of made) slots[name] = { type: 'logical', database: 'postgres', plugin: 'test_decoding' };
+    await cluster().configure({ slots });
   }
 
   test('before anything is copied', async () => {
@@ -39,9 +40,9 @@ describe.each(clusterMajors())('an agent killed during a file copy, PostgreSQL %
     for (const name of standbys) await untilSlots(serverOf(name), { has: ['alpha'] });
   });
 
-  test.each(moments.map((moment, index) => ({ moment, slot: `s${index}`, name: moment.name })))(
-    '$name',
-    async ({ moment, slot }) => {
+  test.each(moments.map((moment, index) => [moment.name, moment, `s${index}`] as const))(
+    '%s',
+    async (_name, moment, slot) => {
       await declare(slot);
       const victim = await eventually(async () => (await cluster().read()).restartTurn?.value, {
         what: 'a standby to take its turn',
@@ -54,9 +55,8 @@ describe.each(clusterMajors())('an agent killed during a file copy, PostgreSQL %
       await untilReady(cluster(), made, standbys, 'alpha');
       // of what was staged nothing is left
       expect(await readdir(server.dataDir)).not.toContain('slotkeeper.copy');
-      expect((await readdir(join(server.dataDir, 'pg_replslot'))).sort()).toEqual(
-        expect.arrayContaining(made) as unknown,
-      );
+      const files = await readdir(join(server.dataDir, 'pg_replslot'));
+      expect(files.filter((name) => name.startsWith('s')).sort()).toEqual(made);
       await serverOf('alpha').query(`insert into written values (${made.length})`);
     },
   );

@@ -49,7 +49,9 @@ describe.each(clusterMajors())('failover, PostgreSQL %i', (major) => {
 
   /** What was acknowledged is on these from now on: that is replication's part, not the slots'. */
   async function replicateTo(primary: string, ...standbys: readonly string[]): Promise<void> {
-    await serverOf(primary).alterSystem({ synchronous_standby_names: `FIRST ${standbys.length} (${standbys.join(', ')})` });
+    await serverOf(primary).alterSystem({
+      synchronous_standby_names: `FIRST ${standbys.length} (${standbys.join(', ')})`,
+    });
     await untilSynchronous(serverOf(primary), standbys);
     await untilMoreRows(rowsPerSecond);
   }
@@ -86,7 +88,10 @@ describe.each(clusterMajors())('failover, PostgreSQL %i', (major) => {
     consumer.start();
     writer.start();
     await untilReady(cluster(), ['orders'], ['beta', 'gamma'], 'alpha');
-    const before = new Map([['beta', await slotsOn(serverOf('beta'))], ['gamma', await slotsOn(serverOf('gamma'))]]);
+    const before = new Map([
+      ['beta', await slotsOn(serverOf('beta'))],
+      ['gamma', await slotsOn(serverOf('gamma'))],
+    ]);
     await untilMoreRows(rowsPerSecond);
     for (const [name, slots] of before) {
       await eventually(

@@ -37,7 +37,11 @@ describe.each(clusterMajors())('slots copied under overlapping transactions, Pos
   }
 
   /** The rows that the slot gives on this server, read until nothing that was acknowledged is missing any more, or for long. */
-  async function readAll(slot: string, server: PostgresServer, before: ReadonlySet<number>): Promise<readonly number[]> {
+  async function readAll(
+    slot: string,
+    server: PostgresServer,
+    before: ReadonlySet<number>,
+  ): Promise<readonly number[]> {
     const consumer = consumerOf(slot, () => server);
     consumer.start();
     const missing = (): number[] => {
@@ -48,7 +52,10 @@ describe.each(clusterMajors())('slots copied under overlapping transactions, Pos
     await eventually(() => consumer.streaming !== null, { what: `the consumer of ${slot} to stream` });
     const last = -Date.now();
     await server.query('insert into written values ($1)', [last]);
-    await eventually(() => consumer.rows.has(last), { what: `the last row to arrive from ${slot}`, timeoutMs: patienceMs });
+    await eventually(() => consumer.rows.has(last), {
+      what: `the last row to arrive from ${slot}`,
+      timeoutMs: patienceMs,
+    });
     await consumer.stop();
     return missing();
   }

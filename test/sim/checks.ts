@@ -87,17 +87,21 @@ export class Checks {
       if (member.server.state !== 'up') return `${member.name} is down`;
       if (member.agent?.life.alive !== true) return `the agent of ${member.name} is not running`;
       if (member.server.unfitBecause !== null) {
-        if (member.agent.turn?.plan.problems.length === 0) return `${member.name} says nothing of what is wrong with its server`;
+        if (member.agent.turn?.plan.problems.length === 0)
+          return `${member.name} says nothing of what is wrong with its server`;
         continue;
       }
-      if (member.server === primary || member.tags.nofailover === true || primary.unfitBecause !== null) continue;
+      if (member.server === primary || member.tags.nofailover === true) continue;
+      // Nothing protects catalog rows through a server that slotkeeper has to leave alone.
+      if (this.#world.cluster.above(member.server).some((server) => server.unfitBecause !== null)) continue;
       for (const source of primary.logicalSlots()) {
         if (!isFollowed(world.config, source) || source.invalidation !== null) continue;
         const why = this.#unfinishedSlot(member, source.name, goal === 'level' ? source.confirmed : null);
         if (why !== null) return why;
       }
       for (const slot of member.server.logicalSlots()) {
-        if (!primary.slots.has(slot.name) && !world.config.ignored.includes(slot.name)) return `slot ${slot.name} is left over on ${member.name}`;
+        if (!primary.slots.has(slot.name) && !world.config.ignored.includes(slot.name))
+          return `slot ${slot.name} is left over on ${member.name}`;
       }
     }
     return this.#unrecordedGap();
@@ -112,7 +116,9 @@ export class Checks {
     const verdict = turn?.view.verdicts.find((each) => each.slot === name)?.verdict;
     if (slot === undefined) return `slot ${name} is not on ${member.name}; holds: ${JSON.stringify(turn?.plan.holds)}`;
     if (verdict?.kind !== 'ready') return `slot ${name} on ${member.name} is not ready: ${JSON.stringify(verdict)}`;
-    return confirmed === null || slot.confirmed === confirmed ? null : `slot ${name} on ${member.name} is at ${slot.confirmed}, not at ${confirmed}`;
+    return confirmed === null || slot.confirmed === confirmed
+      ? null
+      : `slot ${name} on ${member.name} is at ${slot.confirmed}, not at ${confirmed}`;
   }
 
   /** S3: whatever was made anew at "now" has a record of what was lost. */
@@ -121,14 +127,17 @@ export class Checks {
     const value = this.#world.consul.state.keys.get(simKeys.slotHistory)?.value ?? '[]';
     const gaps = (decodeSlotHistory(value, () => undefined) ?? []).flatMap((entry) => entry.gaps);
     const silent = this.#slots.madeAnew.find(({ slot }) => !gaps.some((gap) => gap.slot === slot));
-    return silent === undefined ? null : `S3: slot ${silent.slot} was made anew at ${silent.atMs} ms without a gap record`;
+    return silent === undefined
+      ? null
+      : `S3: slot ${silent.slot} was made anew at ${silent.atMs} ms without a gap record`;
   }
 
   #committed(commit: Commit): void {
     const { state } = this.#world.consul;
     for (const [key, entry] of commit.entries) {
       this.#trace(commit, key, entry === null);
-      if (key === simKeys.status) this.#slots.published(decodeStatus(entry?.value ?? '', () => undefined)?.slots.keys() ?? []);
+      if (key === simKeys.status)
+        this.#slots.published(decodeStatus(entry?.value ?? '', () => undefined)?.slots.keys() ?? []);
       const isLeaders = key === simKeys.status || key === simKeys.history || key === simKeys.slotHistory;
       if (!isLeaders || entry === null || commit.by === null) continue;
       const holder = state.ownerOf(state.keys.get(simKeys.leader)?.session ?? null);
@@ -157,8 +166,16 @@ export class Checks {
       const before = this.#still.get(key);
       // An advance that is under way and hangs is in use; it is this slot's trouble alone.
       const couldMove =
-        isCalm && server.unfitBecause === null && isFollowed(this.#world.config, slot) && member.tags.nofailover !== true && server.streaming && server.role === 'standby' && slot.confirmed < target && !slot.active &&
-        slot.invalidation === null && slot.restart >= server.oldestWal;
+        isCalm &&
+        server.unfitBecause === null &&
+        isFollowed(this.#world.config, slot) &&
+        member.tags.nofailover !== true &&
+        server.streaming &&
+        server.role === 'standby' &&
+        slot.confirmed < target &&
+        !slot.active &&
+        slot.invalidation === null &&
+        slot.restart >= server.oldestWal;
       if (!couldMove || before === undefined || before.position !== slot.confirmed) {
         this.#still.set(key, { position: slot.confirmed, sinceMs: now });
       } else if (now - before.sinceMs > standstillMs) {

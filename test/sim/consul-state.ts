@@ -119,7 +119,8 @@ export class ConsulState {
   transact(by: string | null, operations: readonly TxnOperation[]): TxnResult {
     const index = this.#index + 1;
     const draft = new Map<string, KvEntry | null>();
-    const read = (key: string): KvEntry | null => draft.get(key) ?? (draft.has(key) ? null : (this.keys.get(key) ?? null));
+    const read = (key: string): KvEntry | null =>
+      draft.get(key) ?? (draft.has(key) ? null : (this.keys.get(key) ?? null));
     for (const operation of operations) {
       const refusal = this.#refusal(operation, read(operation.key));
       if (refusal !== null) return { kind: 'refused', ...refusal };
@@ -174,7 +175,8 @@ export class ConsulState {
         return entry?.session === operation.session ? null : stale('key is not locked by this session');
       case 'lock': {
         if (!this.sessions.has(operation.session)) return { why: `invalid session "${operation.session}"`, dead: true };
-        if (entry !== null && entry.session !== null && entry.session !== operation.session) return stale('lock is held');
+        if (entry !== null && entry.session !== null && entry.session !== operation.session)
+          return stale('lock is held');
         return (this.#lockFreeAtMs.get(operation.key) ?? 0) > this.#nowMs() ? stale('lock delay') : null;
       }
     }

@@ -39,12 +39,12 @@ export function callOver<T>(link: LinkContext, signal: AbortSignal, effect: () =
     // A process that is gone sends nothing and waits for nothing.
     if (!life.alive) return;
     if (signal.aborted) {
-      reject(signal.reason as Error);
+      reject(asError(signal.reason));
       return;
     }
     const onAbort = (): void => {
       settle(() => {
-        reject(signal.reason as Error);
+        reject(asError(signal.reason));
       });
     };
     signal.addEventListener('abort', onAbort, { once: true });
@@ -84,7 +84,7 @@ export function callOver<T>(link: LinkContext, signal: AbortSignal, effect: () =
           settle(() => {
             if (lost || faults.mode !== 'ok') reject(link.broken('connection reset'));
             else if ('value' in outcome) resolve(outcome.value);
-            else reject(outcome.error as Error);
+            else reject(asError(outcome.error));
           });
         });
       },
@@ -121,7 +121,7 @@ export async function jobOver<T>(link: LinkContext, signal: AbortSignal, job: Jo
   });
   const ending = await ended;
   return callOver(link, signal, () => {
-    if ('error' in ending) throw ending.error as Error;
+    if ('error' in ending) throw asError(ending.error);
     return ending.value;
   });
 }
@@ -146,4 +146,8 @@ function runSteps<T>(link: LinkContext, signal: AbortSignal, job: Job<T>, settle
     }
   };
   link.time.in(job.everyMs, step);
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error('aborted', { cause: reason });
 }

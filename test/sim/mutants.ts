@@ -10,6 +10,11 @@ export interface Mutant {
   readonly sabotage: Sabotage;
 }
 
+function withoutGaps(operation: TxnOperation): TxnOperation {
+  if (operation.verb !== 'set' || operation.key !== simKeys.slotHistory) return operation;
+  return { ...operation, value: operation.value.replaceAll('"gaps"', '"no_gaps"') };
+}
+
 const never = new Promise<never>(() => undefined);
 
 export const mutants: readonly Mutant[] = [
@@ -61,14 +66,22 @@ export const mutants: readonly Mutant[] = [
     name: 'S3: gaps are not recorded',
     finds: ['S3'],
     sabotage: {
+      // The agent is made to believe that they are: it would wait with everything else until they are.
       ports: (ports) => ({
         ...ports,
         consul: {
           ...ports.consul,
-          transact: (operations, signal) =>
-            operations.some(({ verb, key }) => verb === 'set' && key === simKeys.slotHistory)
-              ? Promise.resolve({ kind: 'done', entries: [] })
-              : ports.consul.transact(operations, signal),
+          transact: (operations, signal) => ports.consul.transact(operations.map(withoutGaps), signal),
+          readPrefix: async (prefix, options) => {
+            const { index, entries } = await ports.consul.readPrefix(prefix, options);
+            return {
+              index,
+              entries: entries.map((entry) => ({
+                ...entry,
+                value: entry.value?.replaceAll('"no_gaps"', '"gaps"') ?? null,
+              })),
+            };
+          },
         },
       }),
     },

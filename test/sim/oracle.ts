@@ -29,7 +29,11 @@ export function flawOf(
   if (source.database !== slot.database || source.plugin !== slot.plugin) {
     return { kind: 'outside', what: 'it is a slot of another plugin or database' };
   }
-  if (slot.invalidation !== null) return { kind: slot.invalidation === 'rows_removed' ? 'rows' : 'outside', what: `invalidated: ${slot.invalidation}` };
+  if (slot.invalidation !== null)
+    return {
+      kind: slot.invalidation === 'rows_removed' ? 'rows' : 'outside',
+      what: `invalidated: ${slot.invalidation}`,
+    };
   if (slot.confirmed > confirmed) {
     return { kind: 'position', what: `at ${formatLsn(slot.confirmed)}, past the consumer's ${formatLsn(confirmed)}` };
   }
@@ -37,11 +41,17 @@ export function flawOf(
     return { kind: 'position', what: `at ${formatLsn(slot.confirmed)}, past the WAL that is here` };
   }
   if (slot.restart < standby.oldestWal) {
-    return { kind: 'wal', what: `WAL from ${formatLsn(slot.restart)} on is needed, it begins at ${formatLsn(standby.oldestWal)}` };
+    return {
+      kind: 'wal',
+      what: `WAL from ${formatLsn(slot.restart)} on is needed, it begins at ${formatLsn(standby.oldestWal)}`,
+    };
   }
   const horizon = catalogHorizonAfterReplay(standby);
   if (horizon > slot.catalogXmin) {
-    return { kind: 'rows', what: `catalog rows from xid ${slot.catalogXmin} on are needed, vacuum removed those before ${horizon}` };
+    return {
+      kind: 'rows',
+      what: `catalog rows from xid ${slot.catalogXmin} on are needed, vacuum removed those before ${horizon}`,
+    };
   }
   const missed = missedBy(standby, slot);
   return missed === null ? null : { kind: 'decoding', what: missed };
@@ -78,7 +88,8 @@ function missedBy(server: PgServer, slot: LogicalPgSlot): string | null {
 function knownStart(server: PgServer, slot: LogicalPgSlot): KnownStart | null {
   const hadSnapshot = server.snapshots.has(slot.restart);
   const known = knownStarts.get(slot);
-  if (known?.branch === server.branch && known.restart === slot.restart && known.hadSnapshot === hadSnapshot) return known;
+  if (known?.branch === server.branch && known.restart === slot.restart && known.hadSnapshot === hadSnapshot)
+    return known;
   const { consistentAt, decodesFrom } = decode(server.decodingStart(slot), server.received, () => false);
   if (consistentAt === null || decodesFrom === null) return null;
   const found = { branch: server.branch, restart: slot.restart, hadSnapshot, consistentAt, decodesFrom, checkedTo: 0n };

@@ -46,11 +46,16 @@ export class PgCluster {
     return server;
   }
 
+  /** The servers that `server` streams from, directly and through others, nearest first. */
+  above(server: PgServer): readonly PgServer[] {
+    const chain: PgServer[] = [];
+    for (let next = server.upstream; next !== null && !chain.includes(next); next = next.upstream) chain.push(next);
+    return chain;
+  }
+
   /** The server at the top of the chain that `server` streams from; itself when it streams from nobody. */
   rootOf(server: PgServer): PgServer {
-    let root = server;
-    for (let depth = 0; root.upstream !== null && depth < 8; depth += 1) root = root.upstream;
-    return root;
+    return this.above(server).at(-1) ?? server;
   }
 
   /** Why `standby` cannot stream now; null = it can. */

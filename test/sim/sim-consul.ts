@@ -99,7 +99,11 @@ export class SimConsul {
           const min = this.sessionTtlMinSeconds;
           if (spec.ttlSeconds < min) {
             const nanos = `${String(spec.ttlSeconds)}000000000`;
-            throw new TtlRefusedError(`Invalid Session TTL '${nanos}', must be between [${String(min)}s=24h0m0s]`, min, 86_400);
+            throw new TtlRefusedError(
+              `Invalid Session TTL '${nanos}', must be between [${String(min)}s=24h0m0s]`,
+              min,
+              86_400,
+            );
           }
           return this.state.createSession(name, spec);
         }),
@@ -118,7 +122,9 @@ export class SimConsul {
         }),
       updateTtlCheck: (checkId: string, _status: CheckStatus, _output: string, signal: AbortSignal) =>
         call(signal, () => {
-          const known = [...services().values()].some((service) => service.checks.some((check) => check.id === checkId));
+          const known = [...services().values()].some((service) =>
+            service.checks.some((check) => check.id === checkId),
+          );
           return known ? 'updated' : 'unknown';
         }),
     };
@@ -146,7 +152,7 @@ export class SimConsul {
       };
       const onAbort = (): void => {
         end(() => {
-          reject(signal.reason as Error);
+          reject(new ConsulError('consul: given up', null));
         });
       };
       const answer = (): void => {
@@ -185,8 +191,12 @@ export class SimConsul {
 
   #expireSessions(): void {
     if (this.running) this.state.expireDue();
-    this.#time.in(sessionExpiryLookMs, () => {
-      this.#expireSessions();
-    }, false);
+    this.#time.in(
+      sessionExpiryLookMs,
+      () => {
+        this.#expireSessions();
+      },
+      false,
+    );
   }
 }

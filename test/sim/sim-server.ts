@@ -24,9 +24,15 @@ export function refused(code: string, message: string): ServerError {
 }
 
 /** The port of one run of an agent to its own server. */
-export function simServer(cluster: PgCluster, server: PgServer, link: LinkContext, changes: ServerChanges): LocalServer {
+export function simServer(
+  cluster: PgCluster,
+  server: PgServer,
+  link: LinkContext,
+  changes: ServerChanges,
+): LocalServer {
   const requireUp = (): void => {
-    if (server.panic !== null || server.state === 'down') throw new ServerError('connection refused', 'not_running', null);
+    if (server.panic !== null || server.state === 'down')
+      throw new ServerError('connection refused', 'not_running', null);
     if (server.state === 'starting') {
       throw new ServerError('the database system is starting up', 'starting', sqlstate.cannotConnectNow);
     }
@@ -66,16 +72,17 @@ export function simServer(cluster: PgCluster, server: PgServer, link: LinkContex
   return {
     look: (signal) => call(signal, () => lookAt(server, cluster.systemIdentifier, link.time.nowMs())),
     timelineHistory: (_timeline, signal) => call(signal, () => historyOf(server)),
-    createLogicalSlot: ({ name, database, plugin }, signal) => {
+    createLogicalSlot: async ({ name, database, plugin }, signal) => {
       let slot: LogicalPgSlot | null = null;
-      return jobOnSlot<void>(signal, {
+      await jobOnSlot<undefined>(signal, {
         everyMs: 100,
         limitMs: 60_000,
         begin: () => {
           if (!simDatabases.includes(database)) throw refused('3D000', `database "${database}" does not exist`);
           if (server.slots.has(name)) return;
           requirePrimary();
-          if (plugin !== 'pgoutput' && plugin !== 'test_decoding') throw refused('58P01', `could not access file "${plugin}"`);
+          if (plugin !== 'pgoutput' && plugin !== 'test_decoding')
+            throw refused('58P01', `could not access file "${plugin}"`);
           requireRoom();
           slot = server.addLogicalSlot(name, database, plugin, 'agent');
         },
@@ -128,7 +135,8 @@ export function simServer(cluster: PgCluster, server: PgServer, link: LinkContex
     advancePhysicalSlot: ({ name, target }, signal) =>
       call(signal, () => {
         const slot = server.slots.get(name);
-        if (slot?.type !== 'physical') throw refused(sqlstate.undefinedObject, `replication slot "${name}" does not exist`);
+        if (slot?.type !== 'physical')
+          throw refused(sqlstate.undefinedObject, `replication slot "${name}" does not exist`);
         if (slot.active) throw refused(sqlstate.objectInUse, `replication slot "${name}" is active`);
         if (slot.restart === null) throw refused(sqlstate.objectNotInPrerequisiteState, 'it reserves nothing');
         const from = slot.restart;
@@ -153,8 +161,8 @@ export function simServer(cluster: PgCluster, server: PgServer, link: LinkContex
       }),
     copySlots: (request, signal) => jobOver(link, signal, copyJob(cluster, server, link, request, changes)),
     copyWasInterrupted: () => Promise.resolve(server.files.copyInterrupted),
-    startAfterCopy: (signal) =>
-      jobOver<void>(link, signal, {
+    startAfterCopy: async (signal) => {
+      await jobOver<undefined>(link, signal, {
         everyMs: 300,
         limitMs: null,
         timedOut: statementTimedOut,
@@ -165,7 +173,8 @@ export function simServer(cluster: PgCluster, server: PgServer, link: LinkContex
           return { value: undefined };
         },
         end: () => undefined,
-      }),
+      });
+    },
     readLedger: () => Promise.resolve(ledgerOf(server, cluster.systemIdentifier)),
     writeLedger: (ledger) => {
       if (link.life.alive) server.files.ledger = ledger;
@@ -183,7 +192,10 @@ function slotToAdvance(server: PgServer, name: string, database: string): Logica
   if (slot.database !== database) throw refused(unfit, 'replication slot was not created in this database');
   if (slot.invalidation !== null) throw refused(unfit, `replication slot "${name}" cannot be advanced`);
   if (slot.restart < server.oldestWal) {
-    throw refused(sqlstate.undefinedFile, `requested WAL segment at ${formatLsn(slot.restart)} has already been removed`);
+    throw refused(
+      sqlstate.undefinedFile,
+      `requested WAL segment at ${formatLsn(slot.restart)} has already been removed`,
+    );
   }
   return slot;
 }

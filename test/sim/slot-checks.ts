@@ -37,7 +37,8 @@ export class SlotChecks implements ServerChanges {
     if (to < from) this.#broken('S1', server, `slot ${name} went back from ${formatLsn(from)} to ${formatLsn(to)}`);
     if (server.role === 'primary') {
       // A promotion may fall into an advance that was begun on a standby: then the old bounds hold.
-      if (server.branch.forkLsn < to) this.#broken('S1', server, `the consumer's slot ${name} was advanced on a primary`);
+      if (server.branch.forkLsn < to)
+        this.#broken('S1', server, `the consumer's slot ${name} was advanced on a primary`);
       return;
     }
     this.#checkPosition(server, name, to);
@@ -79,7 +80,8 @@ export class SlotChecks implements ServerChanges {
       return;
     }
     if (tableSyncSlotPattern.test(name)) this.#broken('S4', server, `table-sync slot ${name} was dropped`);
-    if (this.#always((past) => past.ignored.includes(name))) this.#broken('S4', server, `ignored slot ${name} was dropped`);
+    if (this.#always((past) => past.ignored.includes(name)))
+      this.#broken('S4', server, `ignored slot ${name} was dropped`);
     if (this.#isFollowedFor(name) && this.#world.member(server.name).tags.nofailover !== true) {
       this.#broken('S4', server, `slot ${name} was dropped although the primary has it and it is followed`);
     }

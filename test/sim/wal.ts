@@ -61,20 +61,19 @@ export class Branch {
 
   /** Whether WAL up to `lsn` of `other` is also WAL of this branch. */
   contains(other: Branch, lsn: Lsn): boolean {
-    let bound: Lsn | null = null;
-    for (let branch: Branch | null = this; branch !== null; branch = branch.parent) {
-      if (branch === other) return bound === null ? lsn <= branch.end : lsn <= bound;
-      bound = bound === null || branch.forkLsn < bound ? branch.forkLsn : bound;
-    }
-    // The other one may itself be a younger branch that has nothing of its own up to `lsn`.
-    return other.parent !== null && lsn <= other.forkLsn && this.contains(other.parent, lsn);
+    return (
+      this.#isOrHas(other, lsn) || (other.parent !== null && lsn <= other.forkLsn && this.contains(other.parent, lsn))
+    );
   }
 
   /** The branch that `lsn` lies on, seen from here: this one or a parent. */
   at(lsn: Lsn): Branch {
-    let branch: Branch = this;
-    while (branch.parent !== null && lsn < branch.forkLsn) branch = branch.parent;
-    return branch;
+    return this.parent === null || lsn >= this.forkLsn ? this : this.parent.at(lsn);
+  }
+
+  #isOrHas(other: Branch, lsn: Lsn): boolean {
+    if (other === this) return lsn <= this.end;
+    return this.parent !== null && lsn <= this.forkLsn && this.parent.#isOrHas(other, lsn);
   }
 
   #firstAt(from: Lsn): number {

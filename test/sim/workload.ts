@@ -36,8 +36,14 @@ export class Workload {
     this.#primary = primary;
     const busy = random.int(40, 400);
     this.#every(() => random.int(10, busy), this.#transaction);
-    this.#every(() => random.int(1_000, 8_000), this.#onPrimaries((server) => server.logRunning()));
-    this.#every(() => random.int(500, 5_000), this.#onPrimaries((server) => server.vacuum()));
+    this.#every(
+      () => random.int(1_000, 8_000),
+      this.#onPrimaries((server) => server.logRunning()),
+    );
+    this.#every(
+      () => random.int(500, 5_000),
+      this.#onPrimaries((server) => server.vacuum()),
+    );
     this.#every(
       () => random.int(3_000, 10_000),
       () => {

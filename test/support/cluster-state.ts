@@ -46,7 +46,8 @@ export async function untilReady(
       const keys = await untilLeads(cluster, leader);
       for (const member of members) {
         const { timeline } = keys.members.get(member)?.value ?? { timeline: null };
-        if (timeline !== keys.status?.value?.extras?.timeline) throw new Error(`${member} is on timeline ${timeline ?? '?'}`);
+        if (timeline !== keys.status?.value?.extras?.timeline)
+          throw new Error(`${member} is on timeline ${timeline ?? '?'}`);
         for (const slot of slots) {
           if (verdictIn(keys, member, slot)?.kind !== 'ready') throw new Error(describeVerdictOf(keys, member, slot));
         }
@@ -96,7 +97,10 @@ export async function slotsOn(server: PostgresServer): Promise<ReadonlyMap<strin
   return new Map(rows.map((row) => [row.name, row]));
 }
 
-export async function untilSlots(server: PostgresServer, wanted: { has?: readonly string[]; lacks?: readonly string[] }) {
+export async function untilSlots(
+  server: PostgresServer,
+  wanted: { has?: readonly string[]; lacks?: readonly string[] },
+) {
   const { has = [], lacks = [] } = wanted;
   await eventually(
     async () => {

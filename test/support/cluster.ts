@@ -55,7 +55,8 @@ export function useCluster(options: Omit<ClusterOptions, 'scope'>): () => Cluste
       ...started,
       sandbox,
       startAgents: async (...names) => {
-        for (const name of names.length === 0 ? started.members.keys() : names) await started.member(name).agent.start();
+        for (const name of names.length === 0 ? started.members.keys() : names)
+          await started.member(name).agent.start();
       },
     };
   });

@@ -11,7 +11,8 @@ export interface CopyMoment {
 }
 
 const isUp = async (server: PostgresServer): Promise<boolean> => (await server.postmasterPid()) !== undefined;
-const isInPlace = ({ dataDir }: PostgresServer, slot: string): boolean => existsSync(join(dataDir, 'pg_replslot', slot));
+const isInPlace = ({ dataDir }: PostgresServer, slot: string): boolean =>
+  existsSync(join(dataDir, 'pg_replslot', slot));
 
 export const copyMoments = {
   staged: {

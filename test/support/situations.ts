@@ -89,8 +89,7 @@ export type Undated = Observation extends infer O
 /** The View after some observations, `stepMs` apart. */
 export function after(view: View, observations: readonly Undated[], stepMs = 100): View {
   return observations.reduce<View>(
-    (now, observation) =>
-      fold(now, { ...observation, atMs: now.nowMs + stepMs, wallMs: nowWallMs + now.nowMs } as Observation),
+    (now, observation) => fold(now, { ...observation, atMs: now.nowMs + stepMs, wallMs: nowWallMs + now.nowMs }),
     view,
   );
 }

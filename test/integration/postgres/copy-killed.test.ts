@@ -86,6 +86,8 @@ describe.each(await postgresUnderTest())('an agent killed in a file copy on Post
     const placed = Math.max(0, Math.min(steps - stopStep - 1, 2));
     const expected = ['again', ...(placed >= 1 ? ['fresh'] : []), ...(steps >= stepCount ? [] : ['gone'])];
     expect(names).toEqual(expected.sort());
+    // What was put in place is known to decode, although the agent that did it has remembered nothing.
+    expect((await agent.readLedger()).slots.get('fresh')?.decodable).toBe(placed >= 1 ? true : undefined);
     // Whatever is there is whole: it decodes what is to come.
     await primary.query('create table if not exists t (i int)');
     await standby.untilReplayed(primary);

@@ -72,5 +72,11 @@ describe('hot_standby_feedback', () => {
     expect(holdOf(tried, 'hot_standby_feedback')).toContain('still says off');
     expect(problemsOf(tried).map((problem) => problem.code)).toContain('hot_standby_feedback');
     expect(kindsOf(later(tried, 60_000))).toContain('set_feedback');
+
+    // rebuilt from another server, say: the setting went with the files
+    const restarted = after(tried, [
+      { kind: 'look', startedAtMs: nowMs + 400, look: { ...look, startedAtWallMs: look.startedAtWallMs + 1_000 } },
+    ]);
+    expect(kindsOf(restarted)).toContain('set_feedback');
   });
 });

@@ -98,6 +98,19 @@ describe('an earlier run under the same name', () => {
     expect(actionsOf(ownKey({}), 'publish_member')).toEqual([]);
   });
 
+  test('it is not ended while it keeps the turn for a server that is down from an interrupted copy', () => {
+    const { keys } = ownKey({}).consul;
+    const withTurn = {
+      contact: { kind: 'good' as const, atMs: 0 },
+      keys: { ...someKeys(), ...keys, restartTurn: aKey('alpha', { session: 'former' }) },
+    };
+    const down = inTrouble('alpha', { trouble: 'not_running', copyInterrupted: true }, { consul: withTurn });
+    expect(kindsOf(down)).not.toContain('end_former_session');
+    expect(kindsOf(down)).toContain('start_after_copy');
+    expect(holdOf(down, 'former session')).toContain('it has the turn to restart');
+    expect(actionsOf(aView('alpha', { consul: withTurn }), 'end_former_session')).toHaveLength(1);
+  });
+
   test('an agent for another server under our name is left alone', () => {
     const view = ownKey({ connUrl: 'postgres://elsewhere:5432/postgres' });
     expect(actionsOf(view, 'end_former_session')).toEqual([]);

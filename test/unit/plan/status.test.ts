@@ -56,7 +56,7 @@ describe('which logical slots the leader publishes', () => {
   });
 
   test('without a configuration, what was followed stays followed', () => {
-    const invalid = someKeys({ config: aKey<never>(null, { problem: 'not JSON' } as never) });
+    const invalid = someKeys({ config: aKey<never>(null, { problem: 'not JSON' }) });
     const view = remembering(
       aView('alpha', { config: null, consul: { contact: { kind: 'good', atMs: 0 }, keys: invalid } }),
     );

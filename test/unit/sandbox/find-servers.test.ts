@@ -139,12 +139,17 @@ describe('with nothing on the machine and no network', () => {
     expect((error as BinaryNotFound).attempts.map(({ place }) => place)).toEqual(['CONSUL_BIN']);
   });
 
-  test('the error says for PostgreSQL which places were tried, why each failed, and what to do', async () => {
+  test('a folder named for one major is not replaced by another', async () => {
     vi.stubEnv('PG_BIN_DIR_99', folder);
+    const error: unknown = await findPostgres(99).catch((reason: unknown) => reason);
+    expect((error as BinaryNotFound).attempts.map(({ place }) => place)).toEqual(['PG_BIN_DIR_99']);
+  });
+
+  test('the error says for PostgreSQL which places were tried, why each failed, and what to do', async () => {
+    vi.stubEnv('PG_BIN_DIR', folder);
     const error: unknown = await findPostgres(99).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(BinaryNotFound);
     const { message } = error as BinaryNotFound;
-    expect(message).toContain(`PG_BIN_DIR_99`);
     expect(message).toContain(`${folder} has no initdb, no pg_ctl, no postgres`);
     expect(message).toMatch(/npm {2,}npm view .*ENOENT/);
     expect(message).toContain('Set PG_BIN_DIR_99 to the folder that holds initdb, pg_ctl and postgres.');
