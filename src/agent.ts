@@ -103,7 +103,7 @@ export function agent(settings: AgentSettings, ports: AgentPorts, stop$: Observa
         pace$: running$.pipe(map((turn) => turn.plan.lookAgainMs)),
         nudge$: outcomes$.pipe(filter(touchesServer)),
       }),
-      interval(1_000, clock.scheduler).pipe(map((): Observation => ({ kind: 'tick', ...now() }))),
+      interval(heartbeatMs, clock.scheduler).pipe(map((): Observation => ({ kind: 'tick', ...now() }))),
     ).pipe(takeUntil(stop$));
 
     let last = first;
@@ -121,6 +121,9 @@ export function agent(settings: AgentSettings, ports: AgentPorts, stop$: Observa
     );
   });
 }
+
+/** Looks tell the time, too; this is for the case that one hangs. */
+const heartbeatMs = 5_000;
 
 /** Consul doubles a session's TTL before it acts on it, so half of the configured one is asked for, as Patroni does. */
 function sessionSpec(settings: AgentSettings, view: View): SessionSpec {

@@ -132,7 +132,11 @@ export function createExecutors({ consul, server, keys, member, service }: Execu
       );
       return null;
     },
-    copy_slots: ({ request }, signal) => server.copySlots(request, signal),
+    copy_slots: async ({ session, request }, signal) => {
+      // Checked once more right before: a turn that went with its session must not take a second standby down.
+      await transact([{ verb: 'check-session', key: keys.restartTurn, session }], keys.restartTurn, signal);
+      return server.copySlots(request, signal);
+    },
     start_after_copy: async (_action, signal) => {
       await server.startAfterCopy(signal);
       return null;

@@ -31,7 +31,8 @@ export interface ActionKinds {
   take_turn: { fields: { session: string }; result: Written };
   give_turn: { fields: { session: string }; result: null };
 
-  copy_slots: { fields: { request: CopyRequest }; result: CopyResult };
+  /** Only while the session still holds the turn to restart. */
+  copy_slots: { fields: { session: string; request: CopyRequest }; result: CopyResult };
   start_after_copy: { fields: object; result: null };
   set_feedback: { fields: { mode: 'on' | 'reset' }; result: null };
 

@@ -52,7 +52,7 @@ export function planCopy(
   if (missing.length > 0 && view.nowMs - view.memory.missing.sinceMs < batchMs) return held;
   const upstream = upstreamWithout(view, missing);
   if (upstream !== null) return [hold(subject, `${upstream}, which this standby streams from, gets it first`), ...held];
-  const copy = copyAction(url, due, damaged);
+  const copy = copyAction(sessionId(view) ?? '', url, due, damaged);
   // After a failure the turn is not kept, nor taken, until it is time for the next attempt: others may copy meanwhile.
   const answer = gate(view, copy);
   if (answer.kind === 'wait') return [hold(subject, answer.why), ...held];
@@ -67,9 +67,15 @@ export function planCopy(
   }
 }
 
-function copyAction(primaryUrl: string, due: readonly FollowedSlot[], damaged: readonly FollowedSlot[]): Action {
+function copyAction(
+  session: string,
+  primaryUrl: string,
+  due: readonly FollowedSlot[],
+  damaged: readonly FollowedSlot[],
+): Action {
   return {
     kind: 'copy_slots',
+    session,
     request: {
       primaryUrl,
       slots: due.map((slot) => ({ name: slot.name, database: slot.report.database, plugin: slot.report.plugin })),

@@ -1,10 +1,10 @@
 import { leaderName } from '../domain/cluster.ts';
-import { currentStatus, followedSlots } from '../view/select.ts';
+import { currentStatus } from '../view/select.ts';
 import type { View } from '../view/view.ts';
 
 /** Looks while slots move, and while nothing does. The quiet pace bounds how late the first movement is seen. */
 const quickMs = 50;
-const quietMs = 500;
+const quietMs = 600;
 const emptyMs = 1_000;
 /** How long after the last movement the quick pace is kept. */
 const quickForMs = 5_000;
@@ -33,5 +33,5 @@ function standbyMs(view: View): number {
   const begunAtMs = [...copies.values()].map(({ lastAtMs }) => lastAtMs);
   if (missing.names !== '') begunAtMs.push(missing.sinceMs);
   if (begunAtMs.some((atMs) => view.nowMs - atMs < settlingForMs)) return settlingMs;
-  return (followedSlots(view)?.length ?? 0) > 0 ? quietMs : emptyMs;
+  return emptyMs;
 }

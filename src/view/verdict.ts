@@ -147,6 +147,11 @@ function verdictOnStandby(
   }
   if (position === null || local.restartLsn === null || local.catalogXmin === null)
     return notReady('it has no position yet');
+  if (position > (look.replayedLsn ?? 0n)) {
+    return notReady(
+      `at ${formatLsn(position)}, while this standby has replayed only to ${formatLsn(look.replayedLsn ?? 0n)}`,
+    );
+  }
   if (view.ledger?.slots.get(local.name)?.decodable !== true) {
     return notReady(
       `decoding may start too late: the snapshot ${snapshotFileName(local.restartLsn)} is not here, and restart_lsn has not moved yet`,

@@ -5,7 +5,7 @@ import type { Problem } from '../domain/problem.ts';
 import type { ServerLook } from '../domain/server.ts';
 import { LedgerError, type LocalServer, ServerError } from '../postgres/port.ts';
 import type { Observation } from '../view/observation.ts';
-import { pause } from './patience.ts';
+import { within } from './patience.ts';
 
 /** An observation before it is known when it was made. */
 type Undated<O> = O extends Observation ? Omit<O, 'atMs' | 'wallMs'> : never;
@@ -44,7 +44,7 @@ export async function* lookOnce(
   stop: AbortSignal,
 ): AsyncGenerator<LocalNews> {
   const startedAtMs = clock.monotonicMs();
-  const seen = await within(clock, stop, 'look at the server', (signal) => server.look(signal));
+  const seen = await answerOf(clock, stop, 'look at the server', (signal) => server.look(signal));
   if (!seen.ok) {
     yield await troubleOf(server, clock, seen.error, stop);
     return;
@@ -56,7 +56,7 @@ export async function* lookOnce(
 }
 
 async function troubleOf(server: LocalServer, clock: Clock, error: unknown, stop: AbortSignal): Promise<LocalNews> {
-  const interrupted = await within(clock, stop, 'look for an interrupted copy', () => server.copyWasInterrupted());
+  const interrupted = await answerOf(clock, stop, 'look for an interrupted copy', () => server.copyWasInterrupted());
   return {
     kind: 'server_trouble',
     trouble: error instanceof ServerError ? error.trouble : 'other',
@@ -72,7 +72,7 @@ async function* readLedger(
   remembered: Remembered,
   stop: AbortSignal,
 ): AsyncGenerator<LocalNews> {
-  const read = await within(clock, stop, 'read the ledger', () => server.readLedger());
+  const read = await answerOf(clock, stop, 'read the ledger', () => server.readLedger());
   let ledger: Ledger;
   if (read.ok) {
     ledger = read.value;
@@ -98,7 +98,7 @@ async function* readHistory(
   const notBeforeMs = remembered.historyNotBeforeMs;
   if (notBeforeMs !== null && clock.monotonicMs() < notBeforeMs) return;
   const what = `read the history of timeline ${timeline}`;
-  const read = await within(clock, stop, what, (signal) => server.timelineHistory(timeline, signal));
+  const read = await answerOf(clock, stop, what, (signal) => server.timelineHistory(timeline, signal));
   if (read.ok) {
     remembered.historyOf = timeline;
     remembered.historyNotBeforeMs = null;
@@ -131,25 +131,17 @@ function historyProblem(what: string): Problem {
 type Answer<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown };
 
 /** The answer, or ServerError after `patienceMs`, whether the call listens to its signal or not. Never rejects. */
-async function within<T>(
+async function answerOf<T>(
   clock: Clock,
   stop: AbortSignal,
   verb: string,
   call: (signal: AbortSignal) => Promise<T>,
 ): Promise<Answer<T>> {
-  const inner = new AbortController();
-  const over = new AbortController();
-  const tooLate = pause(clock, patienceMs, stop, over.signal).then((): never => {
-    throw new ServerError(`${verb}: ${stop.aborted ? 'given up' : `no answer in ${patienceMs} ms`}`, 'timeout', null);
-  });
+  const givenUp = (stopped: boolean): Error =>
+    new ServerError(`${verb}: ${stopped ? 'given up' : `no answer in ${patienceMs} ms`}`, 'timeout', null);
   try {
-    return { ok: true, value: await Promise.race([call(AbortSignal.any([stop, inner.signal])), tooLate]) };
+    return { ok: true, value: await within(clock, patienceMs, stop, call, givenUp) };
   } catch (error) {
     return { ok: false, error };
-  } finally {
-    inner.abort();
-    over.abort();
-    // Once the call has won, nobody waits for the other any more.
-    tooLate.catch(() => undefined);
   }
 }

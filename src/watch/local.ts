@@ -73,7 +73,7 @@ function oneLook(server: LocalServer, clock: Clock, remembered: Remembered): Obs
     const stop = new AbortController();
     return from(lookOnce(server, clock, remembered, stop.signal)).pipe(
       map((news): Observation => ({ ...news, atMs: clock.monotonicMs(), wallMs: clock.wallMs() })),
-      finalize(() => stop.abort()),
+      finalize(() => stop.abort('over')),
     );
   });
 }

@@ -149,7 +149,7 @@ const keys: fc.Arbitrary<ClusterKeys> = fc
   });
 
 const failure: Failure = { count: 3, sinceMs: nowMs - 9_000, lastAtMs: nowMs - 200, message: 'no', sqlstate: null };
-const running: Action = { kind: 'copy_slots', request: { primaryUrl: '', slots: [], replace: [] } };
+const running: Action = { kind: 'copy_slots', session: '', request: { primaryUrl: '', slots: [], replace: [] } };
 
 export const anyView: fc.Arbitrary<View> = fc
   .record({

@@ -46,7 +46,7 @@ const request = {
 };
 
 test('a missing slot is copied when it is our turn', () => {
-  expect(actionsOf(ready(), 'copy_slots')).toEqual([{ kind: 'copy_slots', request }]);
+  expect(actionsOf(ready(), 'copy_slots')).toEqual([{ kind: 'copy_slots', session: sessionOf('beta'), request }]);
 });
 
 test('the turn is taken first', () => {
@@ -223,7 +223,7 @@ describe('a cascade', () => {
 });
 
 describe('the turn to restart is given back', () => {
-  const copy = { kind: 'copy_slots', request } as const;
+  const copy = { kind: 'copy_slots', session: sessionOf('beta'), request } as const;
   const cases: readonly (readonly [string, View])[] = [
     ['when nothing is missing', withKeys('beta', turn(sessionOf('beta')))],
     ['by a standby that must not copy', ready(none, { config: aConfig({ pause: true }) })],
@@ -266,7 +266,7 @@ describe('the turn to restart is given back', () => {
 });
 
 describe('a slot that was copied', () => {
-  const copy = { kind: 'copy_slots', request } as const;
+  const copy = { kind: 'copy_slots', session: sessionOf('beta'), request } as const;
   const copied = {
     copied: [{ name: 'orders', restartLsn: 0x2000n, snapshot: 'copied' as const }],
     skipped: [],

@@ -74,7 +74,11 @@ describe('outcomes', () => {
     [
       'a copy',
       doneOf({
-        action: { kind: 'copy_slots', request: { primaryUrl: 'postgres://alpha.test', slots: [], replace: [] } },
+        action: {
+          kind: 'copy_slots',
+          session: 'session-beta',
+          request: { primaryUrl: 'postgres://alpha.test', slots: [], replace: [] },
+        },
         result: { copied: [{ name: 'orders', restartLsn: 0x2000n, snapshot: 'copied' }], skipped: [], downMs: 180 },
       }),
       [{ kind: 'action_done' }, { kind: 'slots_copied', slots: [{ name: 'orders' }], skipped: [], downMs: 180 }],
