@@ -4,15 +4,19 @@ import tseslint from 'typescript-eslint';
 export default tseslint.config(
   { ignores: ['dist/', 'node_modules/', 'coverage/', 'compose/'] },
   tseslint.configs.strictTypeChecked,
-  rxjsX.configs.strict,
   {
+    files: ['**/*.ts'],
+    extends: [rxjsX.configs.strict],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
       '@typescript-eslint/consistent-type-definitions': ['error', 'interface'],
       '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
-      'rxjs-x/finnish': ['error', { functions: false, methods: false, parameters: true, properties: true, variables: true }],
+      'rxjs-x/finnish': [
+        'error',
+        { functions: false, methods: false, parameters: true, properties: true, variables: true },
+      ],
       'rxjs-x/no-sharereplay': 'off',
       eqeqeq: ['error', 'always', { null: 'ignore' }],
     },

@@ -21,7 +21,7 @@ export async function dryTurn(config: AgentConfig, agentVersion: string, signal:
   const now = (): { atMs: number; wallMs: number } => ({ atMs: clock.monotonicMs(), wallMs: clock.wallMs() });
   let view = initialView(self, clock.monotonicMs(), clock.wallMs());
   const learn = (learnt: Learnt): void => {
-    view = fold(view, { ...learnt, ...now() } as Observation);
+    view = fold(view, { ...learnt, ...now() });
   };
   try {
     const read = await consul.readPrefix(names.prefix, { index: 0, waitMs: 0, signal });

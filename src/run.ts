@@ -1,4 +1,16 @@
-import { concatMap, defer, finalize, from, lastValueFrom, merge, Observable, of, ReplaySubject, share, tap } from 'rxjs';
+import {
+  concatMap,
+  defer,
+  finalize,
+  from,
+  lastValueFrom,
+  merge,
+  Observable,
+  of,
+  ReplaySubject,
+  share,
+  tap,
+} from 'rxjs';
 import { agent, type LearntTurn } from './agent.ts';
 import type { AgentConfig } from './config/agent.ts';
 import type { Turn } from './plan/plan.ts';
@@ -17,6 +29,9 @@ export interface RunOptions {
   readonly stop: AbortSignal;
 }
 
+/** What the REST server says before anybody listens is no more than that it listens. */
+const restEventsKept = 16;
+
 /**
  * The daemon: the loop of `agent.ts` and everything that tells about it. Resolves when it was told to stop and has left
  * in order. Rejects when it cannot begin (ListenError, a TLS file of Consul's that cannot be read) or on a bug.
@@ -30,7 +45,7 @@ export async function runAgent(config: AgentConfig, { agentVersion, env, stop }:
   const ports = openPorts(config);
   const settings = agentSettings(config, agentVersion);
   const tally = outcomeTally();
-  const restEvents$ = new ReplaySubject<AgentEvent>();
+  const restEvents$ = new ReplaySubject<AgentEvent>(restEventsKept);
   const rest = await openRest({
     listen: config.restapi.listen,
     tls: null,

@@ -93,7 +93,13 @@ export class Consumer {
       // one byte less, for the same reason as above
       if (mustRespond && sent > 0n) void service.acknowledge(formatLsn(sent - 1n));
     });
-    const plugin = new PgoutputPlugin({ protoVersion: 1, publicationNames: [this.#options.publication] });
+    const { publication } = this.#options;
+    const plugin = new PgoutputPlugin({ protoVersion: 1, publicationNames: [publication] });
+    // The package's own also sends the option `messages`, which PostgreSQL 13 does not know.
+    plugin.start = (client, slot, lsn) =>
+      client.query(
+        `START_REPLICATION SLOT "${slot}" LOGICAL ${lsn} (proto_version '1', publication_names '${publication}')`,
+      );
     await service.subscribe(plugin, this.#options.slot).catch((error: unknown) => {
       this.lastTrouble = error instanceof Error ? error.message : 'unknown error';
     });

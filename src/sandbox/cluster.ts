@@ -12,7 +12,8 @@ import { createConsulClient, type ConsulClient } from '../consul/client.ts';
 import { startConsul, type ConsulAgent, type ConsulConfig } from './consul-server.ts';
 import { findConsul, findPostgres } from './locate.ts';
 import { freePort } from './ports.ts';
-import { startPrimary, startStandby, type PostgresServer, type Setting } from './postgres-server.ts';
+import { startPrimary, startStandby, type PostgresServer } from './postgres-server.ts';
+import type { Setting } from './postgres-options.ts';
 import type { Sandbox, SandboxProcess } from './processes.ts';
 
 export interface MemberSpec {

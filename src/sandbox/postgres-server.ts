@@ -4,46 +4,12 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { emptyFolder, makeOwned, takeBaseBackup, writeOwned } from './base-backup.ts';
-import type { PostgresBinaries } from './binaries.ts';
 import { freePort } from './ports.ts';
+import type { PostgresOptions, RejoinMethod, Setting, StandbyOptions, StopMode } from './postgres-options.ts';
+import { quoteForLibpq, serverSettings, settingLine } from './postgres-settings.ts';
 import { tailOf, type Sandbox, type SandboxProcess } from './processes.ts';
-import { run } from './run.ts';
-import { asServerUser } from './server-user.ts';
-import { childrenOf, commandLineOf, isRunning, signalProcess, untilGone } from './system.ts';
-
-export type Setting = string | number | boolean;
-
-export interface PostgresOptions {
-  /** Unique in the sandbox; also its application_name towards its upstream and, letters permitting, its slot there. */
-  readonly name: string;
-  readonly postgres: PostgresBinaries;
-  /** A free one by default. */
-  readonly port?: number;
-  /** Over the sandbox's own in postgresql.conf; kept over every start, base backup and rewind. */
-  readonly settings?: Readonly<Record<string, Setting>>;
-  /** How connections over TCP are authenticated; `trust` by default. */
-  readonly auth?: 'trust' | 'md5' | 'scram-sha-256';
-  /** Of the superuser `postgres`, for any other `auth` than `trust`. */
-  readonly password?: string;
-  /** Off by default: a killed server loses nothing by it, only a machine that loses its power does. */
-  readonly fsync?: boolean;
-  /** False: everything is on disk and nothing runs, for an agent that starts it itself. */
-  readonly start?: boolean;
-}
-
-export interface StandbyOptions extends PostgresOptions {
-  readonly upstream: PostgresServer;
-  /** The physical slot on the upstream; `false`: none. By default one named after the server. */
-  readonly slot?: string | false;
-}
-
-export type StopMode = 'smart' | 'fast' | 'immediate';
-
-/**
- * How a former primary comes back. `backup`: emptied and copied anew. `rewind`: by pg_rewind, which not every package of
- * binaries has. `plain`: just started as a standby, for one that did not diverge.
- */
-export type RejoinMethod = 'backup' | 'rewind' | 'plain';
+import { runAsServer } from './server-user.ts';
+import { childrenOf, postmasterIn, signalProcess, untilGone } from './system.ts';
 
 const stopSignal: Readonly<Record<StopMode, NodeJS.Signals>> = {
   smart: 'SIGTERM',
@@ -170,50 +136,17 @@ export class PostgresServer {
   /** postgresql.conf from scratch: a copy of another server's says another port. */
   async writeConfig(): Promise<void> {
     await makeOwned(join(this.home, 'log'));
-    const settings: Record<string, Setting> = {
-      listen_addresses: this.host,
-      port: this.port,
-      unix_socket_directories: this.home,
-      wal_level: 'logical',
-      hot_standby: true,
-      max_connections: 60,
-      max_wal_senders: 20,
-      max_replication_slots: 20,
-      max_worker_processes: 16,
-      wal_keep_size: '64MB',
-      // PostgreSQL's own 5 s are spent waiting whenever a standby finds its upstream gone for a moment
-      wal_retrieve_retry_interval: '500ms',
-      // so that pg_rewind can be used
-      wal_log_hints: true,
+    const lines = Object.entries({
+      ...serverSettings(this),
       fsync: this.#options.fsync ?? false,
-      shared_buffers: '16MB',
-      // files in the data directory instead of segments that a killed server leaves in the system
-      dynamic_shared_memory_type: 'mmap',
-      // by its own collector, so that the log goes on in one place when an agent starts it instead of us
-      logging_collector: true,
-      log_directory: join(this.home, 'log'),
-      log_filename: 'postgres.log',
-      log_rotation_age: 0,
-      log_rotation_size: 0,
-      log_line_prefix: '%m [%p] %b ',
-      log_replication_commands: true,
-      timezone: 'UTC',
-      log_timezone: 'UTC',
-      lc_messages: 'C',
-      ...(this.auth === 'trust' ? {} : { password_encryption: this.auth }),
       ...this.#options.settings,
-    };
-    const lines = Object.entries(settings).map(([name, value]) => settingLine(name, value));
+    }).map(([name, value]) => settingLine(name, value));
     await writeOwned(join(this.dataDir, 'postgresql.conf'), `${lines.join('\n')}\n`);
   }
 
   /** The postmaster that runs here now, whoever started it. */
-  async postmasterPid(): Promise<number | undefined> {
-    const text = await readFile(join(this.dataDir, 'postmaster.pid'), 'utf8').catch(() => '');
-    const pid = Number(text.split('\n')[0]);
-    if (!(pid > 0) || !isRunning(pid)) return undefined;
-    // a pid that outlived a crash may be another process's by now
-    return (await commandLineOf(pid)).includes(this.dataDir) ? pid : undefined;
+  postmasterPid(): Promise<number | undefined> {
+    return postmasterIn(this.dataDir);
   }
 
   /** As a child of ours, in the foreground. Resolves when it takes connections. */
@@ -461,21 +394,6 @@ export class PostgresServer {
   }
 
   async #runAsServer(tool: string, args: readonly string[]): Promise<void> {
-    const line = asServerUser(join(this.binDir, tool), args);
-    await run(line.command, line.args, {
-      cwd: this.home,
-      env: { HOME: this.home },
-      ...(line.uid === undefined ? {} : { uid: line.uid }),
-      ...(line.gid === undefined ? {} : { gid: line.gid }),
-    });
+    await runAsServer(join(this.binDir, tool), args, this.home);
   }
-}
-
-function quoteForLibpq(value: string): string {
-  return `'${value.replaceAll(/[\\']/g, '\\$&')}'`;
-}
-
-function settingLine(name: string, value: Setting): string {
-  const text = typeof value === 'boolean' ? (value ? 'on' : 'off') : String(value);
-  return `${name} = '${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
 }

@@ -4,6 +4,7 @@
 import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { delimiter, dirname, isAbsolute, join } from 'node:path';
 import process from 'node:process';
+import { run } from './run.ts';
 
 export interface ServerUser {
   readonly name: string;
@@ -115,4 +116,15 @@ function walkThroughCapability(): string | undefined {
   if ((bits & (1n << 2n)) !== 0n) return 'dac_read_search';
   if ((bits & (1n << 1n)) !== 0n) return 'dac_override';
   return undefined;
+}
+
+/** Runs a command to its end as the user who runs PostgreSQL, with `home` as its home and working directory. */
+export async function runAsServer(command: string, args: readonly string[], home: string): Promise<void> {
+  const line = asServerUser(command, args);
+  await run(line.command, line.args, {
+    cwd: home,
+    env: { HOME: home },
+    ...(line.uid === undefined ? {} : { uid: line.uid }),
+    ...(line.gid === undefined ? {} : { gid: line.gid }),
+  });
 }

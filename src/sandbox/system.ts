@@ -2,6 +2,7 @@
 
 import { readdir, readFile } from 'node:fs/promises';
 import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { run } from './run.ts';
@@ -84,4 +85,13 @@ export async function untilGone(pids: readonly number[], withinMs: number): Prom
     await delay(5);
   }
   return true;
+}
+
+/** The postmaster that runs in a data directory now, whoever started it. */
+export async function postmasterIn(dataDir: string): Promise<number | undefined> {
+  const text = await readFile(join(dataDir, 'postmaster.pid'), 'utf8').catch(() => '');
+  const pid = Number(text.split('\n')[0]);
+  if (!(pid > 0) || !isRunning(pid)) return undefined;
+  // a pid that outlived a crash may be another process's by now
+  return (await commandLineOf(pid)).includes(dataDir) ? pid : undefined;
 }

@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { Consumer } from '../../src/demo/consumer.ts';
 import { Writer } from '../../src/demo/writer.ts';
-import type { RejoinMethod } from '../../src/sandbox/postgres-server.ts';
+import type { RejoinMethod } from '../../src/sandbox/postgres-options.ts';
 import { cascade, memberSlots, useCluster } from '../support/cluster.ts';
 import {
   patienceMs,
@@ -42,9 +42,7 @@ describe.each(clusterMajors())('failover, PostgreSQL %i', (major) => {
     const { primaryUrl } = cluster();
     consumer = new Consumer({ slot: 'orders', publication: 'orders', findPrimary: primaryUrl });
     writer = new Writer({ findPrimary: primaryUrl, table: 'orders', rowsPerSecond });
-  });
-  afterAll(async () => {
-    await Promise.all([writer.stop(), consumer.stop()]);
+    return () => Promise.all([writer.stop(), consumer.stop()]);
   });
 
   /** What was acknowledged is on these from now on: that is replication's part, not the slots'. */

@@ -135,7 +135,7 @@ test('an overlapping look says nothing of a slot that an action changed meanwhil
   };
   const request = { primaryUrl: '', slots: [{ name: 'orders', database: 'shop', plugin: 'pgoutput' }], replace: [] };
   const copy = after({ ...view, ledger: { ...view.ledger!, slots: new Map() } }, [
-    done({ kind: 'copy_slots', request }, copied),
+    done({ kind: 'copy_slots', session: '', request }, copied),
   ]);
   const early: Undated = { kind: 'look', startedAtMs: copy.nowMs - 1, look: aStandbyLook({ slots: [] }) };
   expect(after(copy, [early]).ledger?.slots.get('orders')?.decodable).toBe(true);
