@@ -2,7 +2,7 @@ import type { AccessOptions } from '../config/cluster-access.ts';
 import { verdictWords } from '../domain/check.ts';
 import { leaderName, type ClusterKeys, type SlotHistoryEntry } from '../domain/cluster.ts';
 import { formatLsn, type Lsn } from '../domain/lsn.ts';
-import type { Gap, SlotVerdict, VerdictKind } from '../domain/slot.ts';
+import { slotNameFromMemberName, type Gap, type SlotVerdict, type VerdictKind } from '../domain/slot.ts';
 import { lagBytes } from './cluster-summary.ts';
 import { withCluster } from './cluster.ts';
 import { exitCodes, type ExitCode } from './exit-code.ts';
@@ -59,7 +59,9 @@ export function slotRows(keys: ClusterKeys): readonly SlotRow[] {
     const logical = status?.extras?.logical.has(slot) === true ? 'logical' : null;
     const type = declared.get(slot)?.type ?? types[0] ?? logical;
     const lost = status?.extras?.lost.get(slot) ?? null;
-    return members.map((member): SlotRow => {
+    // A member's own physical slot is on the servers that it may stream from, never on itself.
+    const concerned = members.filter((member) => type !== 'physical' || slotNameFromMemberName(member) !== slot);
+    return concerned.map((member): SlotRow => {
       const told = keys.members.get(member)?.value?.slots.get(slot) ?? null;
       const role = member === leader ? 'leader' : 'replica';
       if (role === 'leader' && (told === null || told.verdict.kind === 'ready')) {

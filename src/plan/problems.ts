@@ -3,7 +3,7 @@ import type { ServerLook } from '../domain/server.ts';
 import { slotNameFromMemberName } from '../domain/slot.ts';
 import { majorOf, oldestMajor, versionText } from '../domain/version.ts';
 import { needsFeedback } from '../view/feedback.ts';
-import { configOf, followedSlots, freshLook, isUnconfirmed } from '../view/select.ts';
+import { configOf, followedSlots, freshLook, isUnconfirmed, physicalSlots } from '../view/select.ts';
 import type { View } from '../view/view.ts';
 import { hasRoom, roomProblem } from './budget.ts';
 import { isFeedbackOverruled } from './feedback.ts';
@@ -98,7 +98,7 @@ function serverProblems(view: View, look: ServerLook): Problem[] {
     });
   }
   problems.push(...privilegeProblems(look));
-  if (look.role === 'standby') problems.push(...standbyProblems(view, look));
+  if (look.role === 'standby') problems.push(...standbyProblems(view, look), ...idleSlotProblems(look));
   return problems;
 }
 
@@ -179,4 +179,19 @@ function feedbackProblems(view: View, look: ServerLook): Problem[] {
           : 'start the server without an option that switches hot_standby_feedback off',
     },
   ];
+}
+
+/**
+ * A physical slot keeps the xmin of whoever streamed through it last, and this standby's feedback hands it on: dead rows on
+ * the primary stay for as long as the slot does (FACTS 2).
+ */
+function idleSlotProblems(look: ServerLook): Problem[] {
+  return physicalSlots(look)
+    .filter((slot) => !slot.active && !slot.temporary && (slot.xmin !== null || slot.catalogXmin !== null))
+    .map((slot) => ({
+      code: 'idle_slot_xmin',
+      severity: 'warning',
+      what: `nobody streams through the physical slot ${slot.name}, but it holds xid ${slot.catalogXmin ?? slot.xmin ?? '?'}: vacuum on the primary removes nothing newer`,
+      fix: `SELECT pg_drop_replication_slot('${slot.name}'); (a declared slot is made anew by slotkeeper)`,
+    }));
 }

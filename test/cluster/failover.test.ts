@@ -148,12 +148,14 @@ describe.each(clusterMajors())('failover, PostgreSQL %i', (major) => {
     await untilSlots(serverOf('beta'), { has: ['kept', 'orders'], lacks: ['foreign'] });
   });
 
-  test('the cascade takes over, and nothing is lost there either', async () => {
+  test('the former cascade takes over, and nothing is lost there either', async () => {
+    // behind gamma from now on, so that it can follow it wherever that one's timeline begins
+    await serverOf('beta').follow(serverOf('gamma'));
+    await untilReady(cluster(), ['orders'], ['beta', 'gamma'], 'alpha');
     await replicateTo('alpha', 'gamma');
     await serverOf('alpha').kill();
     await serverOf('gamma').promote();
     await untilLeads(cluster(), 'gamma');
-    await serverOf('beta').follow(serverOf('gamma'));
     await untilMoreRows(rowsPerSecond);
     await writer.stop();
     await untilNothingIsMissing();
