@@ -208,6 +208,8 @@ async function setUpAgent(
         command: process.execPath,
         args: [slotkeeperScript(), 'agent', configFile],
         logFile,
+        // what an agent that is killed leaves behind goes with the sandbox
+        env: { TMPDIR: folder },
       });
       await untilAnswers(`${restUrl}/liveness`, running);
     },

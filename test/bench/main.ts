@@ -28,6 +28,7 @@ interface Cost {
   /** Per agent, the largest of the three. */
   readonly cpuSecondsPerMinute: number;
   readonly rssMiB: number;
+  readonly pssMiB: number;
 }
 
 interface Report {
@@ -176,6 +177,7 @@ async function costOf(cluster: SandboxCluster): Promise<Cost> {
     raftEntriesPerMinute: round((after.writes.raftEntries - before.writes.raftEntries) / minutes),
     cpuSecondsPerMinute: round(Math.max(...cpu) / minutes, 2),
     rssMiB: round(Math.max(...after.usage.map(({ rssMiB }) => rssMiB))),
+    pssMiB: round(Math.max(...after.usage.map(({ pssMiB }) => pssMiB))),
   };
 }
 
@@ -211,5 +213,6 @@ function table(report: Report): readonly string[] {
     cost('Raft entries per minute, with Consul’s own', idle.raftEntriesPerMinute, load.raftEntriesPerMinute),
     cost('CPU seconds per minute, the busiest agent', idle.cpuSecondsPerMinute, load.cpuSecondsPerMinute),
     cost('RSS in MiB, the largest agent', idle.rssMiB, load.rssMiB),
+    cost('PSS in MiB, the largest agent', idle.pssMiB, load.pssMiB),
   ];
 }
