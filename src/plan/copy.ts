@@ -88,7 +88,9 @@ function copyAction(
 function notYet(view: View, look: ServerLook, slot: FollowedSlot): string | null {
   const copies = view.memory.copies.get(slot.name);
   if (copies !== undefined) {
-    const waitMs = backoffMs(recopyBackoff, copies.count, fractionOf(view.self.name + slot.name));
+    const hasMoved = copies.triedFrom !== null && copies.triedFrom !== slot.report.restartLsn;
+    const count = hasMoved ? 1 : copies.count;
+    const waitMs = backoffMs(recopyBackoff, count, fractionOf(view.self.name + slot.name));
     if (view.nowMs - copies.lastAtMs < waitMs)
       return copies.skipped === null ? 'it was copied a short while ago' : `it could not be copied: ${copies.skipped}`;
   }

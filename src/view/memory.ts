@@ -149,8 +149,11 @@ export function memoryAfterOutcome(view: View, outcome: Extract<Outcome, { kind:
       const slots = new Map(memory.slots);
       const left = typeof result === 'object' && result !== null && 'skipped' in result ? result.skipped : [];
       const skipped = new Map(left.map(({ name, why }) => [name, why]));
+      const wasFree = typeof result === 'object' && result !== null && 'downMs' in result && result.downMs === 0;
+      const reports = currentStatus(view.consul.keys)?.extras?.logical;
       for (const { name } of action.request.slots) {
-        copies.set(name, copyAfter(copies.get(name), view.nowMs, skipped.get(name) ?? null));
+        const triedFrom = wasFree ? (reports?.get(name)?.restartLsn ?? null) : null;
+        copies.set(name, copyAfter(copies.get(name), view.nowMs, skipped.get(name) ?? null, triedFrom));
         slots.delete(name);
       }
       return { ...memory, copies, slots };
@@ -177,10 +180,20 @@ export function memoryAfterOutcome(view: View, outcome: Extract<Outcome, { kind:
   }
 }
 
-function copyAfter(before: CopyMemory | undefined, nowMs: number, skipped: string | null): CopyMemory {
+function copyAfter(
+  before: CopyMemory | undefined,
+  nowMs: number,
+  skipped: string | null,
+  triedFrom: Lsn | null,
+): CopyMemory {
   const isForgotten = before === undefined || nowMs - before.lastAtMs > copyForgottenMs;
   const count = isForgotten ? 1 : before.count + 1;
-  return { count: skipped === null ? count : Math.min(count, maxSkippedCount), lastAtMs: nowMs, skipped };
+  return {
+    count: skipped === null ? count : Math.min(count, maxSkippedCount),
+    lastAtMs: nowMs,
+    skipped,
+    triedFrom: skipped === null ? null : triedFrom,
+  };
 }
 
 /** What follows for the memory from the view as a whole, after each observation: level-triggered, so it can't be missed. */

@@ -129,7 +129,10 @@ function verdictOnStandby(
   if (followed.report.invalidation !== null) {
     return { kind: 'lost', reason: `PostgreSQL invalidated it on the primary: ${followed.report.invalidation}` };
   }
-  if (local === undefined) return notReady('not on this standby yet');
+  if (local === undefined) {
+    const skipped = view.memory.copies.get(followed.name)?.skipped ?? null;
+    return notReady(skipped === null ? 'not on this standby yet' : `not on this standby yet: ${skipped}`);
+  }
   const damage = damageOf(followed, local);
   if (damage !== null) return damage;
   if (local.synced) {
@@ -152,7 +155,8 @@ function verdictOnStandby(
       `at ${formatLsn(position)}, while this standby has replayed only to ${formatLsn(look.replayedLsn ?? 0n)}`,
     );
   }
-  if (view.ledger?.slots.get(local.name)?.decodable !== true) {
+  if (view.ledger === null) return notReady('the agent has just started');
+  if (view.ledger.slots.get(local.name)?.decodable !== true) {
     return notReady(
       `decoding may start too late: the snapshot ${snapshotFileName(local.restartLsn)} is not here, and restart_lsn has not moved yet`,
     );

@@ -114,6 +114,11 @@ export interface CopyMemory {
   readonly lastAtMs: number;
   /** Why the last attempt left it out; null = it was copied. */
   readonly skipped: string | null;
+  /**
+   * Where the primary's slot began when the attempt left it out without a restart: once it begins elsewhere, what was
+   * missing may not be needed any more. Null = it was copied, or the attempt cost a restart.
+   */
+  readonly triedFrom: Lsn | null;
 }
 
 export interface Memory {

@@ -25,6 +25,7 @@ import {
   aPhysicalSlot,
   aSelf,
   aStandbyLook,
+  aStatus,
   aView,
   nowMs,
   sessionOf,
@@ -291,6 +292,22 @@ describe('a slot that was copied', () => {
   test('a slot that was left out says why, and waits a few minutes at most: nothing was restarted for it', () => {
     expect(holdOf(times(skipped, 1), 'slot orders')).toBe('it could not be copied: permission denied');
     expect(kindsOf(later(times(skipped, 9), 160_000))).toContain('copy_slots');
+  });
+
+  test('a slot that was left out is tried again soon once it begins elsewhere on the primary', () => {
+    const tried = times(skipped, 9);
+    expect(kindsOf(later(tried, 15_000))).not.toContain('copy_slots');
+    const moved = aStatus();
+    const logical = new Map([['orders', aLogicalReport({ restartLsn: 0x2800n })]]);
+    const status = aKey({ ...moved, extras: { ...moved.extras!, logical } }, { modifyIndex: 61 });
+    const keys = someKeys({ ...turn(sessionOf('beta')), status });
+    const later15s = later(tried, 15_000);
+    expect(kindsOf({ ...later15s, consul: { ...later15s.consul, keys } })).toContain('copy_slots');
+  });
+
+  test('its verdict says why it is not there', () => {
+    const [verdict] = times(skipped, 1).verdicts;
+    expect(verdict?.verdict).toEqual({ kind: 'not_ready', reason: 'not on this standby yet: permission denied' });
   });
 });
 
