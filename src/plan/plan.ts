@@ -7,7 +7,7 @@ import type { View } from '../view/view.ts';
 import { giveTurn } from './copy.ts';
 import { planFeedback } from './feedback.ts';
 import { gate } from './gate.ts';
-import type { Intent } from './intent.ts';
+import type { Hold, Intent } from './intent.ts';
 import { act, hold } from './intent.ts';
 import { planLeadership } from './leadership.ts';
 import { lookAgainMs } from './pace.ts';
@@ -21,13 +21,6 @@ import { planStandbySlots } from './standby-slots.ts';
 
 /** A server that does not come up after a copy keeps the others from theirs for this long and no longer. */
 const downPatienceMs = 60_000;
-
-/** Something that the agent would do but does not do now, and why: what `plan` and the log show. */
-export interface Hold {
-  /** What is held back, e.g. `slot orders` or `status`. */
-  readonly subject: string;
-  readonly why: string;
-}
 
 /** What follows from one View: what to do now, what not and why, and what is to be said of it. */
 export interface Plan {
