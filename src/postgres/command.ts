@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, open, rm, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../base/clock.ts';
@@ -21,22 +21,32 @@ export async function runCommand(
   command: Command,
   { clock, timeoutMs }: { readonly clock: Clock; readonly timeoutMs: number },
 ): Promise<void> {
+  const output = await openNameless();
+  try {
+    const ended = await waitForEnd(command, output.fd, clock, timeoutMs);
+    if (ended === 'done') return;
+    const said = await endOf(output, 2_000);
+    throw new Error(`${command.file} ${ended}${said === '' ? '' : `: ${said}`}`);
+  } finally {
+    await output.close();
+  }
+}
+
+/** A file that is gone with its last user: an agent that is killed meanwhile leaves nothing behind. */
+async function openNameless(): Promise<FileHandle> {
   const folder = await mkdtemp(join(tmpdir(), 'slotkeeper-'));
   try {
-    const path = join(folder, 'output');
-    const output = await open(path, 'w', 0o600);
-    try {
-      const ended = await waitForEnd(command, output.fd, clock, timeoutMs);
-      if (ended !== 'done') {
-        const said = (await readFile(path, 'utf8')).trim().slice(-2_000);
-        throw new Error(`${command.file} ${ended}${said === '' ? '' : `: ${said}`}`);
-      }
-    } finally {
-      await output.close();
-    }
+    return await open(join(folder, 'output'), 'w+', 0o600);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+async function endOf(file: FileHandle, bytes: number): Promise<string> {
+  const { size } = await file.stat();
+  const length = Math.min(size, bytes);
+  const { buffer } = await file.read(Buffer.alloc(length), 0, length, size - length);
+  return buffer.toString('utf8').trim();
 }
 
 function waitForEnd(command: Command, outputFd: number, clock: Clock, timeoutMs: number): Promise<string> {
