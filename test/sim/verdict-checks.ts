@@ -72,13 +72,16 @@ export class VerdictChecks {
 
   /**
    * What happens to the primary's slot is known only through Consul. What is on the standby itself, and the protection
-   * of its catalog rows, must be right at every moment, but for the time in which a change of the chain is noticed.
+   * of its catalog rows, must be right at every moment, but for the time in which a change of the chain is noticed. That
+   * the standby above a cascade lost its slots (it was rebuilt, say) is told by that standby's agent, through Consul.
    */
   #allowedMs(member: Member, flaw: Flaw): number {
     if (flaw.kind === 'outside' || flaw.kind === 'absent') return this.#world.knowledgeMs();
     const { changedAtMs } = this.#world.ha;
     const chain = [member.name, this.#world.ha.primary.name, member.server.upstream?.name ?? ''];
     const changed = Math.max(...chain.map((name) => changedAtMs.get(name) ?? -Infinity));
-    return this.#world.time.nowMs() - changed < 2 * chainReactionMs ? chainReactionMs : 0;
+    const isCascade = member.server.upstream?.role === 'standby';
+    const reactionMs = isCascade ? Math.max(chainReactionMs, this.#world.knowledgeMs()) : chainReactionMs;
+    return this.#world.time.nowMs() - changed < 2 * reactionMs ? reactionMs : 0;
   }
 }
