@@ -118,7 +118,8 @@ export function simServer(
         },
         step: () => {
           if (slot === null) throw refused(sqlstate.undefinedObject, `replication slot "${name}" does not exist`);
-          const reach = server.role === 'primary' ? target : minLsn(target, server.replayed);
+          if (server.role === 'primary') return { value: slot.confirmed };
+          const reach = minLsn(target, server.replayed);
           if (reach <= slot.confirmed) return { value: slot.confirmed };
           const run = decode(server.decodingStart(slot), reach, (xid) => server.running.has(xid));
           if (run.waitsFor.length > 0) return undefined;

@@ -56,6 +56,9 @@ export class SlotChecks implements ServerChanges {
     this.#world.trace.add(server.name, `slot ${name} created by the agent`);
     if (slot === undefined) return;
     this.#requireUsable(server, name);
+    // A creation that ends on a server which was deposed meanwhile: that server is rewound or rebuilt, and no consumer
+    // goes there.
+    if (server !== this.#world.ha.primary) return;
     const past = this.#past.get(name);
     if (past !== undefined && past.ended !== 'removed' && past.published && slot.confirmed > past.position) {
       this.madeAnew.push({ slot: name, from: past.position, atMs: this.#world.time.nowMs() });
