@@ -42,7 +42,7 @@ postgresql:
   connect_address: 10.0.0.1:5433
   data_dir: /data/postgresql0
   bin_dir: /usr/lib/postgresql/15/bin
-  pgpass: /tmp/pgpass0
+  pgpass: /srv/pgpass0
   authentication:
     superuser: {username: postgres, password: 0123, sslmode: require, sslrootcert: /etc/ca.pem}
     replication: {username: replicator, password: s3cret-repl}
@@ -122,8 +122,8 @@ describe("an agent's configuration", () => {
         address: { host: 'localhost', port: 5433 },
         connUrl: 'postgres://10.0.0.1:5433/postgres',
         control: { kind: 'pg_ctl', binDir: '/usr/lib/postgresql/15/bin' },
-        credentials: { password: '0123', passfile: '/tmp/pgpass0', ssl: { mode: 'require', rootCert: '/etc/ca.pem' } },
-        replicationCredentials: { user: 'replicator', passfile: '/tmp/pgpass0' },
+        credentials: { password: '0123', passfile: '/srv/pgpass0', ssl: { mode: 'require', rootCert: '/etc/ca.pem' } },
+        replicationCredentials: { user: 'replicator', passfile: '/srv/pgpass0' },
       },
       tags: { nofailover: true, raw: { nofailover: true, datacenter: 'a' } },
       log: { level: 'warn', format: 'plain' },

@@ -5,7 +5,7 @@ import { parseUrl, upstreamOf } from '../../../src/postgres/conninfo.ts';
 describe('primary_conninfo', () => {
   test.each([
     ['host=db1 port=5433 user=rep password=x', 'db1', 5433],
-    [`user=rep passfile='/tmp/a b' host='10.0.0.1' port='5432' sslmode=prefer`, '10.0.0.1', 5432],
+    [`user=rep passfile='/srv/a b' host='10.0.0.1' port='5432' sslmode=prefer`, '10.0.0.1', 5432],
     [`host = db1 port = 5432`, 'db1', 5432],
     // libpq refuses it, too: quotes are not doubled.
     [`password='it''s' host=db1`, null, null],
