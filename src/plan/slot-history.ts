@@ -10,7 +10,7 @@ import { wantedLost } from './status.ts';
 export function wantedSlotHistory(view: View): readonly SlotHistoryEntry[] | null {
   const look = freshLook(view);
   if (look === null) return null;
-  const recorded = view.consul.keys?.slotHistory?.value ?? [];
+  const recorded = view.memory.lastSlotHistory;
   const { promotion } = view.memory;
   const gaps = [
     ...(promotion === null ? [] : gapsOfPromotion(look, promotion)),
@@ -75,7 +75,7 @@ export function isLossRecorded(view: View, slot: string, from: Lsn): boolean {
 }
 
 function isRecorded(view: View, gap: Pick<Gap, 'slot' | 'from' | 'to'>): boolean {
-  const recorded = view.consul.keys?.slotHistory?.value ?? [];
+  const recorded = view.memory.lastSlotHistory;
   return recorded.some((entry) => entry.gaps.some((known) => isSameGap(known, gap)));
 }
 

@@ -31,6 +31,7 @@ export function noMemory(nowMs: number): Memory {
     promotion: null,
     born: new Map(),
     lastStatus: null,
+    lastSlotHistory: [],
     membersIndex: { proven: 0, next: 0, nextAtMs: nowMs },
     missing: { names: '', sinceMs: nowMs },
     copies: new Map(),
@@ -52,6 +53,7 @@ export function memoryAfterKeys(view: View, keys: ClusterKeys): Memory {
   return {
     ...view.memory,
     lastStatus: keys.status?.value ?? view.memory.lastStatus,
+    lastSlotHistory: keys.slotHistory?.value ?? view.memory.lastSlotHistory,
     membersIndex: index === membersIndex.next ? membersIndex : { ...membersIndex, next: index, nextAtMs: view.nowMs },
   };
 }

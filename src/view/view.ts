@@ -1,4 +1,4 @@
-import type { ClusterKeys, Status } from '../domain/cluster.ts';
+import type { ClusterKeys, SlotHistoryEntry, Status } from '../domain/cluster.ts';
 import type { DynamicConfig, Tags } from '../domain/config.ts';
 import type { Ledger, TimelineSwitch } from '../domain/local.ts';
 import type { Lsn } from '../domain/lsn.ts';
@@ -135,6 +135,8 @@ export interface Memory {
   readonly born: ReadonlyMap<string, Lsn>;
   /** The newest status that could be read: a key that is deleted or overwritten with junk loses no slot's history. */
   readonly lastStatus: Status | null;
+  /** The same for `slot_history`: a record of lost changes outlives what is put over it by hand. */
+  readonly lastSlotHistory: readonly SlotHistoryEntry[];
   /** `StatusExtras.membersIndex` as known before the newest look began, and a newer one that the next look will prove. */
   readonly membersIndex: { readonly proven: number; readonly next: number; readonly nextAtMs: number };
   /** Which followed slots this standby lacks, and since when the set is the same: new slots are batched. */
