@@ -80,14 +80,7 @@ export function createExecutors({ consul, server, keys, member, service }: Execu
     acquire_leader: ({ session }, signal) =>
       transact([{ verb: 'lock', key: keys.leader, value: member, session }], keys.leader, signal),
     release_leader: async ({ session }, signal) => {
-      await transact(
-        [
-          { verb: 'check-session', key: keys.leader, session },
-          { verb: 'delete', key: keys.leader },
-        ],
-        keys.leader,
-        signal,
-      );
+      await transact(handBack(keys.leader, session), keys.leader, signal);
       return null;
     },
     publish_status: ({ session, status, legacyOptime }, signal) =>
@@ -122,14 +115,7 @@ export function createExecutors({ consul, server, keys, member, service }: Execu
     take_turn: ({ session }, signal) =>
       transact([{ verb: 'lock', key: keys.restartTurn, value: member, session }], keys.restartTurn, signal),
     give_turn: async ({ session }, signal) => {
-      await transact(
-        [
-          { verb: 'check-session', key: keys.restartTurn, session },
-          { verb: 'delete', key: keys.restartTurn },
-        ],
-        keys.restartTurn,
-        signal,
-      );
+      await transact(handBack(keys.restartTurn, session), keys.restartTurn, signal);
       return null;
     },
     copy_slots: async ({ session, request }, signal) => {
@@ -162,6 +148,14 @@ export function createExecutors({ consul, server, keys, member, service }: Execu
       return null;
     },
   };
+}
+
+/** Gives a lock up while it is still ours. The key goes, so that no lock delay follows and nobody takes its value for news. */
+export function handBack(key: string, session: string): readonly TxnOperation[] {
+  return [
+    { verb: 'check-session', key, session },
+    { verb: 'delete', key },
+  ];
 }
 
 function checkIds(service: ServiceConfig): { readonly role: string; readonly slots: string } {

@@ -5,6 +5,7 @@ import type { LocalServer } from '../postgres/port.ts';
 import { answerWithin } from '../watch/patience.ts';
 import { holdsLeader, sessionId } from '../view/select.ts';
 import type { View } from '../view/view.ts';
+import { handBack } from './executors.ts';
 
 /** How long each step of leaving may take: an agent that stops must not hang on a Consul that does not answer. */
 const stepMs = 3_000;
@@ -30,15 +31,7 @@ export async function farewell(
   const session = sessionId(view);
   const steps: ((signal: AbortSignal) => Promise<unknown>)[] = [];
   if (session !== null && holdsLeader(view)) {
-    steps.push((signal) =>
-      consul.transact(
-        [
-          { verb: 'check-session', key: keys.leader, session },
-          { verb: 'delete', key: keys.leader },
-        ],
-        signal,
-      ),
-    );
+    steps.push((signal) => consul.transact(handBack(keys.leader, session), signal));
   }
   if (session !== null) steps.push((signal) => consul.destroySession(session, signal));
   if (self.registerService) steps.push((signal) => consul.deregisterService(service.id, signal));

@@ -11,6 +11,7 @@ import { Consumer } from '../../src/demo/consumer.ts';
 import { Writer } from '../../src/demo/writer.ts';
 import { startCluster, type SandboxCluster } from '../../src/sandbox/cluster.ts';
 import { Sandbox } from '../../src/sandbox/processes.ts';
+import { eventually } from '../support/eventually.ts';
 import { countWrites } from './consul-writes.ts';
 import { usageOf } from './process-usage.ts';
 import { describeSeries, round, type Series } from './statistics.ts';
@@ -187,11 +188,7 @@ async function isReady(cluster: SandboxCluster, names: readonly string[], slot: 
 }
 
 async function until(what: string, isTrue: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = performance.now() + patienceMs;
-  while (!(await isTrue().catch(() => false))) {
-    if (performance.now() > deadlineMs) throw new Error(`gave up waiting after ${patienceMs / 1_000} s until ${what}`);
-    await delay(20);
-  }
+  await eventually(isTrue, { what, timeoutMs: patienceMs, intervalMs: 20 });
 }
 
 function table(report: Report): readonly string[] {
