@@ -17,6 +17,7 @@ import { dirname, join, relative } from 'node:path';
 import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { versionTable } from './version-report.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -66,11 +67,18 @@ const tasks = {
     if (failed > 0 || tests.exitCode !== 0) process.exitCode = tests.exitCode || 1;
   },
 
-  /** What touches servers, on every major of PostgreSQL, and what takes minutes. */
+  /** What touches servers, on every major of PostgreSQL, and what takes minutes; one report over all of it. */
   async 'test-versions'(args) {
     process.env.SLOTKEEPER_TEST_PG_MAJORS ??= '13,14,15,16,17,18';
     process.env.SLOTKEEPER_TEST_LONG ??= '1';
-    await tasks.test(['--project', 'integration', '--project', 'cluster', ...args]);
+    const report = join(root, 'versions-report.json');
+    process.env.SLOTKEEPER_VERSION_REPORT = report;
+    rmSync(report, { force: true });
+    const projects = args.includes('--project') ? [] : ['--project', 'integration', '--project', 'cluster'];
+    await tasks.test([...projects, '--reporter=./scripts/version-report.js', ...args]);
+    if (!existsSync(report)) return;
+    const rows = JSON.parse(readFileSync(report, 'utf8'));
+    for (const line of ['', ...versionTable(rows), '', `Also in ${relative(root, report)}.`]) console.log(line);
   },
 };
 

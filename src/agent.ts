@@ -32,10 +32,10 @@ import { lanes } from './rx/lanes.ts';
 import { farewell } from './act/farewell.ts';
 import { fold, initialView } from './view/fold.ts';
 import type { Observation } from './view/observation.ts';
-import { configOf } from './view/select.ts';
-import type { Self, View } from './view/view.ts';
+import type { Self } from './view/view.ts';
 import { watchLocal } from './watch/local.ts';
 import { watchPrefix } from './watch/prefix.ts';
+import { sessionSpec } from './watch/session-spec.ts';
 import { keepSession } from './watch/session.ts';
 
 /** Everything outside the agent: the simulator hands in its own. */
@@ -124,19 +124,6 @@ export function agent(settings: AgentSettings, ports: AgentPorts, stop$: Observa
 
 /** Looks tell the time, too; this is for the case that one hangs. */
 const heartbeatMs = 5_000;
-
-/** Consul doubles a session's TTL before it acts on it, so half of the configured one is asked for, as Patroni does. */
-function sessionSpec(settings: AgentSettings, view: View): SessionSpec {
-  return {
-    name: `${settings.self.scope}-${settings.self.name}`,
-    ttlSeconds: Math.max(1, Math.floor(configOf(view).ttl / 2)),
-    // Here the leader key guards no writes, so a successor need not wait for a predecessor to fence itself.
-    lockDelaySeconds: 0,
-    behavior: 'delete',
-    nodeChecks: settings.sessionChecks,
-    serviceChecks: [],
-  };
-}
 
 function touchesServer({ outcome }: Extract<Observation, { kind: 'outcome' }>): boolean {
   const action = outcome.kind === 'done' ? outcome.done.action : outcome.action;

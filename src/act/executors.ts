@@ -6,6 +6,7 @@ import type { ScopeKeys } from '../consul/keys.ts';
 import { memberKey } from '../consul/keys.ts';
 import type { CheckSpec, ConsulPort, ServiceSpec, TxnOperation } from '../consul/port.ts';
 import type { ServiceState } from '../domain/service.ts';
+import { templatePlugin } from '../domain/template.ts';
 import type { LocalServer } from '../postgres/port.ts';
 
 /** One function for each kind of action. A kind without one does not compile. */
@@ -131,10 +132,44 @@ export function createExecutors({ consul, server, keys, member, service }: Execu
       await server.setFeedback(mode, signal);
       return null;
     },
-    create_logical_slot: async ({ slot, database, plugin }, signal) => {
-      await server.createLogicalSlot({ name: slot, database, plugin }, signal);
+    hurry_feedback: async (_action, signal) => {
+      // Nothing is changed: the reload alone makes the walreceiver send its feedback.
+      await server.alterSettings([], signal);
       return null;
     },
+    alter_settings: async ({ changes }, signal) => {
+      await server.alterSettings(changes, signal);
+      return null;
+    },
+    set_upstream_database: async ({ database }, signal) => {
+      await server.setUpstreamDatabase(database, signal);
+      return null;
+    },
+    sync_slots: async (_action, signal) => {
+      // Where PostgreSQL's own worker is at it, it may be asleep for up to 30 s: a reload wakes it. One that ended comes back
+      // with a reload too, once ten seconds have passed since it started.
+      await server.syncSlots(signal).finally(() => server.alterSettings([], signal));
+      return null;
+    },
+    log_standby_snapshot: async (_action, signal) => {
+      await server.logStandbySnapshot(signal);
+      return null;
+    },
+    create_logical_slot: async ({ slot, database, plugin, failover }, signal) => {
+      await server.createLogicalSlot({ name: slot, database, plugin, failover }, signal);
+      return null;
+    },
+    create_template: async ({ slot, database }, signal) => {
+      await server.createLogicalSlot({ name: slot, database, plugin: templatePlugin, failover: false }, signal);
+      return null;
+    },
+    copy_from_template: ({ slot, ...request }, signal) => server.copyFromTemplate({ name: slot, ...request }, signal),
+    set_failover: async ({ slot, failover }, signal) => {
+      await server.setFailover({ name: slot, failover }, signal);
+      return null;
+    },
+    move_idle_slot: ({ slot, database, plugin }, signal) =>
+      server.moveIdleSlot({ name: slot, database, plugin }, signal),
     create_physical_slot: async ({ slot }, signal) => {
       await server.createPhysicalSlot({ name: slot }, signal);
       return null;

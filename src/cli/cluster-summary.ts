@@ -56,7 +56,8 @@ function summarizeMember(name: string, member: Member | null, leads: boolean, op
   return {
     name,
     role: !leads ? 'replica' : member?.role === 'standby_leader' ? 'standby_leader' : 'leader',
-    state: member?.state ?? 'unknown',
+    // As in patronictl: a standby that streams says so instead of that it runs.
+    state: (leads ? null : member?.replicationState) ?? member?.state ?? 'unknown',
     api_url: member?.apiUrl ?? null,
     host: address?.host ?? null,
     port: address?.port ?? null,

@@ -33,6 +33,13 @@ export async function runCommandLine(words: readonly string[], terminal: Termina
       run(async ({ config, json }) => (await import('./plan.ts')).plan({ configFile: config, json }, terminal)),
     )
     .command(
+      'doctor <config>',
+      'Check every prerequisite of every member, and tell what mends what is missing',
+      (y) =>
+        jsonOption(configArgument(y)).example('$0 doctor /etc/slotkeeper.yml', 'Ends with 1 when there are errors'),
+      run(async ({ config, json }) => (await import('./doctor.ts')).doctor({ configFile: config, json }, terminal)),
+    )
+    .command(
       'list',
       'Show the members of the cluster and everything that is wrong with it',
       (y) =>
@@ -43,7 +50,7 @@ export async function runCommandLine(words: readonly string[], terminal: Termina
     )
     .command(
       'slots',
-      'Show each slot on each member: verdict, position, lag, and why it is not ready',
+      'Show each slot on each member: verdict, method, lag, why it is not ready; templates, gate, what is lost',
       (y) =>
         jsonOption(accessOptions(y))
           .option('history', { type: 'boolean', default: false, describe: 'What became of the slots at promotions' })

@@ -17,7 +17,7 @@ export async function plan(
 ): Promise<ExitCode> {
   const config = await agentConfig(options.configFile, terminal);
   const { dryTurn } = await import('../dry-turn.ts');
-  const turn = await dryTurn(config, programVersion(), terminal.stop);
+  const turn = await dryTurn(config, programVersion(), 'assumed', terminal.stop);
   for (const line of options.json ? [toJson(turn.plan)] : planLines(turn.plan)) terminal.out(line);
   return exitCodes.ok;
 }

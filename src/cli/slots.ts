@@ -1,29 +1,20 @@
+import { printable } from '../base/printable.ts';
 import type { AccessOptions } from '../config/cluster-access.ts';
 import { verdictWords } from '../domain/check.ts';
-import { leaderName, type ClusterKeys, type SlotHistoryEntry } from '../domain/cluster.ts';
-import { formatLsn, type Lsn } from '../domain/lsn.ts';
-import { slotNameFromMemberName, type Gap, type SlotVerdict, type VerdictKind } from '../domain/slot.ts';
-import { lagBytes } from './cluster-summary.ts';
+import type { ClusterKeys } from '../domain/cluster.ts';
+import { formatLsn } from '../domain/lsn.ts';
+import type { Method } from '../domain/slot.ts';
+import { describeGate, templateRows, type TemplateRow } from '../report/explain.ts';
+import { gateToJson, historyToJson, lostToJson, templateToJson } from '../report/slots-json.ts';
+import { currentStatus } from '../view/select.ts';
 import { withCluster } from './cluster.ts';
 import { exitCodes, type ExitCode } from './exit-code.ts';
 import { problemLines } from './failure.ts';
 import { toJson } from './json.ts';
-import { tableLines, type Cell, type Colour, type Fitting } from './table.ts';
+import { describeRange, slotHistoryLines } from './slot-history.ts';
+import { slotRows, verdictColours, type SlotRow } from './slot-rows.ts';
+import { paint, tableLines, type Fitting } from './table.ts';
 import type { Terminal } from './terminal.ts';
-
-/** One slot on one member. */
-export interface SlotRow {
-  readonly slot: string;
-  readonly type: 'logical' | 'physical' | null;
-  readonly member: string;
-  readonly role: 'leader' | 'replica';
-  /** `primary`: the slot that the others follow. `unknown`: the member's agent says nothing of it. */
-  readonly verdict: VerdictKind | 'primary' | 'unknown';
-  readonly position: Lsn | null;
-  /** Bytes behind the primary's slot; null on the primary, or where one of both is not known. */
-  readonly lag_bytes: number | null;
-  readonly reason: string;
-}
 
 /** `slotkeeper slots`: each slot on each member, or with `--history` what became of slots at promotions. */
 export function slots(
@@ -32,71 +23,43 @@ export function slots(
 ): Promise<ExitCode> {
   return withCluster(options, terminal, ({ keys, configProblems }) => {
     for (const line of problemLines(configProblems)) terminal.err(line);
-    if (options.history) {
-      const entries = keys.slotHistory?.value ?? [];
-      for (const line of options.json ? [toJson(entries)] : slotHistoryLines(entries, terminal)) terminal.out(line);
-    } else {
-      const rows = slotRows(keys);
-      for (const line of options.json ? [toJson(rows)] : slotLines(rows, terminal)) terminal.out(line);
+    for (const line of options.history ? historyOf(keys, options, terminal) : slotsOf(keys, options, terminal)) {
+      terminal.out(line);
     }
     return exitCodes.ok;
   });
 }
 
-/** Every slot that the leader publishes, a member reports or the configuration declares, by slot and member. */
-export function slotRows(keys: ClusterKeys): readonly SlotRow[] {
-  const status = keys.status?.value ?? null;
-  const declared = keys.config?.value?.slots ?? new Map<string, { readonly type: 'logical' | 'physical' }>();
-  const names = new Set([...declared.keys(), ...(status?.slots.keys() ?? []), ...(status?.extras?.lost.keys() ?? [])]);
-  for (const { value } of keys.members.values()) for (const name of value?.slots.keys() ?? []) names.add(name);
-  const leader = leaderName(keys);
-  const members = [...keys.members.keys()].sort(
-    (a, b) => Number(b === leader) - Number(a === leader) || (a < b ? -1 : 1),
-  );
-  return [...names].sort().flatMap((slot) => {
-    const published = status?.slots.get(slot) ?? null;
-    const types = [...keys.members.values()].flatMap(({ value }) => value?.slots.get(slot)?.type ?? []);
-    const logical = status?.extras?.logical.has(slot) === true ? 'logical' : null;
-    const type = declared.get(slot)?.type ?? types[0] ?? logical;
-    const lost = status?.extras?.lost.get(slot) ?? null;
-    // A member's own physical slot is on the servers that it may stream from, never on itself.
-    const concerned = members.filter((member) => type !== 'physical' || slotNameFromMemberName(member) !== slot);
-    return concerned.map((member): SlotRow => {
-      const told = keys.members.get(member)?.value?.slots.get(slot) ?? null;
-      const role = member === leader ? 'leader' : 'replica';
-      if (role === 'leader' && (told === null || told.verdict.kind === 'ready')) {
-        const reason = lost !== null ? lost.why : published === null ? 'not on the primary yet' : '';
-        const verdict = lost !== null ? 'lost' : published === null ? 'not_ready' : 'primary';
-        return { slot, type, member, role, verdict, position: published, lag_bytes: null, reason };
-      }
-      return { slot, type, member, role, ...toldOf(told, published) };
-    });
-  });
+function historyOf(keys: ClusterKeys, { json }: { readonly json: boolean }, fitting: Fitting): readonly string[] {
+  const entries = keys.slotHistory?.value ?? [];
+  return json ? [toJson(historyToJson(entries))] : slotHistoryLines(entries, fitting);
 }
 
-function toldOf(
-  told: SlotVerdict | null,
-  published: Lsn | null,
-): Pick<SlotRow, 'verdict' | 'position' | 'lag_bytes' | 'reason'> {
-  if (told === null) return { verdict: 'unknown', position: null, lag_bytes: null, reason: 'the member does not say' };
-  const { verdict, position } = told;
-  const lag = lagBytes(position, published);
+function slotsOf(keys: ClusterKeys, { json }: { readonly json: boolean }, fitting: Fitting): readonly string[] {
+  return json
+    ? [toJson(slotsDocument(keys))]
+    : [
+        ...slotLines(slotRows(keys), fitting),
+        ...lostLines(keys, fitting),
+        ...templateLines(templateRows(keys)),
+        gateLine(keys, fitting),
+      ];
+}
+
+/** What `slots --json` prints. */
+export function slotsDocument(keys: ClusterKeys): Readonly<Record<string, unknown>> {
   return {
-    verdict: verdict.kind,
-    position,
-    lag_bytes: lag === 'unknown' ? null : lag,
-    reason: verdict.kind === 'ready' ? '' : verdict.reason,
+    slots: slotRows(keys),
+    templates: templateRows(keys).map(templateToJson),
+    gate: gateToJson(keys),
+    lost: lostToJson(keys),
   };
 }
 
-const colours: Readonly<Record<SlotRow['verdict'], Colour>> = {
-  primary: 'green',
-  ready: 'green',
-  not_ready: 'yellow',
-  ahead: 'yellow',
-  orphan: 'yellow',
-  unknown: 'yellow',
-  lost: 'red',
+const methodWords: Readonly<Record<Method, string>> = {
+  file_copy: 'file copy',
+  template: 'template',
+  native: 'native',
 };
 
 export function slotLines(rows: readonly SlotRow[], fitting: Fitting): readonly string[] {
@@ -109,6 +72,7 @@ export function slotLines(rows: readonly SlotRow[], fitting: Fitting): readonly 
         { name: 'Type', align: 'left' },
         { name: 'Member', align: 'left' },
         { name: 'Verdict', align: 'left' },
+        { name: 'Method', align: 'left' },
         { name: 'Position', align: 'right' },
         { name: 'Lag in bytes', align: 'right' },
         { name: 'Reason', align: 'left' },
@@ -117,7 +81,8 @@ export function slotLines(rows: readonly SlotRow[], fitting: Fitting): readonly 
         row.slot,
         row.type ?? '',
         row.member,
-        { text: wordsFor(row.verdict), colour: colours[row.verdict] },
+        { text: wordsFor(row.verdict), colour: verdictColours[row.verdict] },
+        row.method === null ? '' : methodWords[row.method],
         row.position === null ? '' : formatLsn(row.position),
         row.lag_bytes === null ? '' : String(row.lag_bytes),
         row.reason,
@@ -127,46 +92,35 @@ export function slotLines(rows: readonly SlotRow[], fitting: Fitting): readonly 
   );
 }
 
-export function slotHistoryLines(entries: readonly SlotHistoryEntry[], fitting: Fitting): readonly string[] {
-  const rows = entries.flatMap(({ timeline, timestamp, leader, slots, gaps }) => {
-    const names = new Set([...slots, ...gaps].map(({ slot }) => slot));
-    return [...names].sort().map((name): readonly Cell[] => {
-      const found = slots.find(({ slot }) => slot === name);
-      const verdict = found?.verdict ?? { kind: 'lost', reason: 'it was not there' };
-      const reasons = verdict.kind === 'ready' ? [] : [verdict.reason];
-      for (const gap of gaps) if (gap.slot === name) reasons.push(describeGap(gap));
-      return [
-        String(timeline),
-        timestamp,
-        leader,
-        name,
-        { text: verdictWords[verdict.kind], colour: colours[verdict.kind] },
-        found?.position == null ? '' : formatLsn(found.position),
-        reasons.join('; '),
-      ];
-    });
+/** The followed slots that are gone from the primary, each with the range of WAL that its consumer cannot get any more. */
+export function lostLines(keys: ClusterKeys, fitting: Fitting): readonly string[] {
+  const recorded = (keys.slotHistory?.value ?? []).flatMap(({ gaps }) => gaps);
+  return [...(keys.status?.value?.extras?.lost ?? [])].map(([slot, { from, why }]) => {
+    const to = recorded.find((gap) => gap.slot === slot && gap.from === from)?.to ?? null;
+    const words = `${slot} is lost: changes from ${describeRange({ from, to })} (${why})`;
+    return ` ${paint('!', 'red', fitting)} ${printable(words)}`;
   });
-  if (rows.length === 0) return ['No promotion has been recorded.'];
-  return tableLines(
-    {
-      title: null,
-      columns: [
-        { name: 'TL', align: 'right' },
-        { name: 'Timestamp', align: 'left' },
-        { name: 'New Leader', align: 'left' },
-        { name: 'Slot', align: 'left' },
-        { name: 'Verdict', align: 'left' },
-        { name: 'Position', align: 'right' },
-        { name: 'Reason', align: 'left' },
-      ],
-      rows,
-    },
-    fitting,
-  );
 }
 
-function describeGap({ from, to, why }: Gap): string {
-  return `changes from ${formatLsn(from)} to ${to === null ? 'an unknown position' : formatLsn(to)} are lost: ${why}`;
+/** One line for each standby that has template slots. */
+export function templateLines(rows: readonly TemplateRow[]): readonly string[] {
+  const members = [...new Set(rows.map(({ member }) => member))];
+  return members.map((name) => {
+    const own = rows.filter(({ member }) => member === name);
+    return ` Templates of ${printable(name)}: ${own.map(describeTemplate).join(', ')}`;
+  });
+}
+
+function describeTemplate({ database, position, lagBytes }: TemplateRow): string {
+  const lag = lagBytes === null ? '' : ` (${lagBytes} bytes behind)`;
+  return `${printable(database)} at ${formatLsn(position)}${lag}`;
+}
+
+export function gateLine(keys: ClusterKeys, fitting: Fitting): string {
+  const gate = currentStatus(keys)?.extras?.gate ?? null;
+  const isAskedInVain = gate !== null && gate.enforcedBy === null;
+  const words = `Gate: ${describeGate(keys)}`;
+  return ` ${isAskedInVain ? paint(printable(words), 'red', fitting) : printable(words)}`;
 }
 
 function wordsFor(verdict: SlotRow['verdict']): string {

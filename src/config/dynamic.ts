@@ -1,6 +1,7 @@
-import type { DynamicConfig, FailoverSlotsConfig, SlotFilterTerm, SlotMatcher } from '../domain/config.ts';
+import type { DynamicConfig, SlotMatcher } from '../domain/config.ts';
 import type { Problem } from '../domain/problem.ts';
 import { slotNamePattern, type DeclaredSlot } from '../domain/slot.ts';
+import { isTemplateName } from '../domain/template.ts';
 import type { Field, Finding, Place } from './field.ts';
 import {
   bool,
@@ -15,10 +16,12 @@ import {
   ownValue,
   refuse,
   text,
+  unsupported,
   wrong,
 } from './field.ts';
+import { catalogName, failoverSlots } from './failover-slots.ts';
+import { reservedSlotName } from './names.ts';
 import { pathText, problemsOf, type Wording } from './problems.ts';
-import { parseSlotFilter } from './slot-filter.ts';
 import { readTimes } from './times.ts';
 
 export interface DecodedConfig {
@@ -47,35 +50,6 @@ export function decodeDynamicConfig(raw: string): DecodedConfig {
   return { config: config === wrong ? null : config, problems: problemsOf(findings, wording) };
 }
 
-const databaseOrPlugin = (what: string): Field<string> =>
-  text(`the ${what} of the logical slot`, (it) => /^[^\p{Cc}]{1,63}$/u.test(it));
-
-const slotFilter: Field<readonly SlotFilterTerm[]> = (value, place) => {
-  const grammar = 'terms name:x, name_like:x%, plugin:x, separated by commas; empty = no slot';
-  if (typeof value !== 'string') return refuse(place, 'type', value, grammar);
-  const { terms, mistakes } = parseSlotFilter(value);
-  for (const note of mistakes) {
-    place.report({ kind: 'value', path: place.path, found: describeValue(value), allowed: grammar, note });
-  }
-  return mistakes.length === 0 ? terms : wrong;
-};
-
-const method: Field<FailoverSlotsConfig['method']> = (value, place) =>
-  value === 'template' || value === 'native'
-    ? refuse(place, 'unsupported', value, 'this version of slotkeeper has only auto and file_copy')
-    : choice('auto', 'file_copy')(value, place);
-
-const failoverSlots = object(
-  {
-    synchronize_slot_names: optional(slotFilter, null),
-    drop_extra_slots: optional(bool, true),
-    restart: optional(choice('allow', 'never'), 'allow'),
-    method: optional(method, 'auto'),
-    recreate_lost: optional(bool, false),
-  },
-  'refuse',
-);
-
 /** Patroni takes every empty value in a matcher for "any"; an unknown key would make it match far too much. */
 const anyText: Field<string | null> = (value, place) =>
   value === '' ? null : optional(text('a text'), null)(value, place);
@@ -93,20 +67,14 @@ function readConfig(document: Readonly<Record<string, unknown>>, place: Place): 
   const pause = read('pause', optional(bool, false));
   const slots = readSlots(document, place);
   const matchers = read('ignore_slots', optional(ignoreSlots, []));
-  const ours = read('failover_slots', (value, at) => failoverSlots(value ?? {}, at));
+  const ours = read('failover_slots', failoverSlots);
   if (times === wrong || pause === wrong || slots === wrong || matchers === wrong || ours === wrong) return wrong;
   return {
     ...times,
     pause,
     slots,
     ignoreSlots: matchers.map(matcherOf),
-    failoverSlots: {
-      synchronizeSlotNames: ours.synchronize_slot_names,
-      dropExtraSlots: ours.drop_extra_slots,
-      restart: ours.restart,
-      method: ours.method,
-      recreateLost: ours.recreate_lost,
-    },
+    failoverSlots: ours,
   };
 }
 
@@ -146,26 +114,36 @@ function readSlots(
 }
 
 function readSlot(name: string, value: unknown, place: Place): DeclaredSlot | typeof wrong {
-  const named = slotNamePattern.test(name);
-  if (!named) {
-    place.report({
-      kind: 'value',
-      path: place.path,
-      found: describeValue(name),
-      allowed: 'a slot name: 1 to 63 characters out of a-z, 0-9 and _',
-    });
-  }
+  const named = isDeclarable(name, place);
   if (!isMap(value))
     return refuse(place, 'type', value, 'an object with type, and for a logical slot database and plugin');
-  const isLogical = !isAbsent(ownValue(value, 'database')) || !isAbsent(ownValue(value, 'plugin'));
+  const isLogical = ['database', 'plugin', 'failover'].some((key) => !isAbsent(ownValue(value, key)));
   const read = <T>(key: string, field: Field<T>): T | typeof wrong => field(ownValue(value, key), child(place, key));
   const type = read('type', optional(choice('logical', 'physical'), isLogical ? 'logical' : 'physical'));
   const clusterType = read('cluster_type', optional(choice('primary', 'standby'), null));
-  if (type !== 'logical') return named && type !== wrong && clusterType !== wrong ? { type } : wrong;
-  const database = read('database', databaseOrPlugin('database'));
-  const plugin = read('plugin', databaseOrPlugin('output plugin'));
-  if (!named || database === wrong || plugin === wrong || clusterType === wrong) return wrong;
-  return { type, database, plugin };
+  if (type === wrong) return wrong;
+  if (type === 'physical') {
+    const failover = read('failover', unsupported('only a logical slot can have failover'));
+    return named && clusterType !== wrong && failover !== wrong ? { type } : wrong;
+  }
+  const database = read('database', catalogName('the database of the logical slot'));
+  const plugin = read('plugin', catalogName('the output plugin of the logical slot'));
+  const failover = read('failover', optional(bool, false));
+  if (!named || clusterType === wrong || database === wrong || plugin === wrong || failover === wrong) return wrong;
+  return { type, database, plugin, ...(failover ? { failover } : {}) };
+}
+
+function isDeclarable(name: string, place: Place): boolean {
+  const isReserved = isTemplateName(name);
+  if (slotNamePattern.test(name) && !isReserved) return true;
+  place.report({
+    kind: 'value',
+    path: place.path,
+    found: describeValue(name),
+    allowed: 'a slot name: 1 to 63 characters out of a-z, 0-9 and _',
+    ...(isReserved ? { note: reservedSlotName } : {}),
+  });
+  return false;
 }
 
 /** `cluster_type`: a slot can be for this cluster only while it is, or is not, a standby cluster. */

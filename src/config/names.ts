@@ -1,3 +1,4 @@
+import { templatePrefix } from '../domain/template.ts';
 import { text, wrong, type Field } from './field.ts';
 
 /** A segment of a Consul key; it also stands in URLs and on terminals. */
@@ -16,3 +17,6 @@ export const namespace: Field<string> = (value, place) => {
         .filter((part) => part !== '')
         .join('/');
 };
+
+/** Why a slot cannot be declared or followed under such a name. */
+export const reservedSlotName = `names that begin with ${templatePrefix} are slotkeeper's own`;

@@ -1,7 +1,9 @@
 import type { SlotFilterTerm } from '../domain/config.ts';
 import { slotNamePattern } from '../domain/slot.ts';
+import { isTemplateName } from '../domain/template.ts';
 import { shorten } from '../base/printable.ts';
 import { nearest } from './nearest.ts';
+import { reservedSlotName } from './names.ts';
 
 const keys: readonly SlotFilterTerm['key'][] = ['name', 'name_like', 'plugin'];
 
@@ -49,6 +51,7 @@ function readTerm(part: string): SlotFilterTerm | string {
       ? `"${shorten(value)}" is not a slot name; patterns are written name_like:${shorten(value)}`
       : `"${shorten(value)}" is not a slot name`;
   }
+  if (key === 'name' && isTemplateName(value)) return `"${shorten(value)}" is reserved: ${reservedSlotName}`;
   // PostgreSQL raises an error for such a pattern.
   if (key === 'name_like' && /(?:^|[^\\])(?:\\\\)*\\$/.test(value)) {
     return `"${shorten(value)}" ends with the escape character`;

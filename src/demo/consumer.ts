@@ -7,6 +7,8 @@ export interface ConsumerOptions {
   readonly publication: string;
   /** The connection URL of the server that is the primary now; null = there is none at the moment. */
   readonly findPrimary: () => Promise<string | null>;
+  /** Told of every row that arrives, also when it arrives again. */
+  readonly onRow?: (row: number, values: Readonly<Record<string, unknown>>) => void;
 }
 
 /**
@@ -81,7 +83,7 @@ export class Consumer {
     });
     service.on('error', (error) => (this.lastTrouble = error.message));
     service.on('data', (_lsn: string, message: Pgoutput.Message) => {
-      if (message.tag === 'insert') this.#store(Number(message.new['id']));
+      if (message.tag === 'insert') this.#store(message.new);
       // The start of the commit record, not its end: the package confirms one byte more than it is given, and the next
       // commit may begin right at the end of this one.
       if (message.tag === 'commit' && message.commitLsn !== null) void service.acknowledge(message.commitLsn);
@@ -106,8 +108,10 @@ export class Consumer {
     await service.destroy().catch(() => undefined);
   }
 
-  #store(row: number): void {
+  #store(values: Readonly<Record<string, unknown>>): void {
+    const row = Number(values['id']);
     this.#received += 1;
     if (!this.#times.has(row)) this.#times.set(row, performance.now());
+    this.#options.onRow?.(row, values);
   }
 }

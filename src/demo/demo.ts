@@ -2,11 +2,12 @@ import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { leaderName, type ClusterKeys } from '../domain/cluster.ts';
 import { startCluster, type SandboxCluster } from '../sandbox/cluster.ts';
+import type { PostgresServer } from '../sandbox/postgres-server.ts';
 import { Sandbox } from '../sandbox/processes.ts';
 import { Consumer } from './consumer.ts';
 import { describeCluster } from './picture.ts';
 import { createScreen, type Screen } from './screen.ts';
-import { summaryLines, type Summary } from './summary.ts';
+import { restartsInWords, summaryLines, type Summary } from './summary.ts';
 import { Writer } from './writer.ts';
 
 export interface DemoOptions {
@@ -56,6 +57,7 @@ async function play(sandbox: Sandbox, options: DemoOptions, screen: Screen): Pro
   });
   const node1 = cluster.member('node1').server;
   const node2 = cluster.member('node2').server;
+  const standbys = [node2, cluster.member('node3').server];
   await node1.query(`CREATE TABLE ${table} (id bigint PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp())`);
   await node1.query(`CREATE PUBLICATION ${publication} FOR TABLE ${table}`);
   // What the old primary acknowledged must be on the new one: that is replication's part, not the slots'.
@@ -63,9 +65,14 @@ async function play(sandbox: Sandbox, options: DemoOptions, screen: Screen): Pro
 
   screen.say('starting an agent beside each server');
   for (const { agent } of cluster.members.values()) await agent.start();
-  await until('an agent leads', async () => leaderName(await cluster.read()) === 'node1');
+  await until('an agent leads and all servers run', async () => {
+    const keys = await cluster.read();
+    const isRunning = (name: string): boolean => keys.members.get(name)?.value?.state === 'running';
+    return leaderName(keys) === 'node1' && [...cluster.members.keys()].every(isRunning);
+  });
   const live = startTable(cluster, screen);
   try {
+    const started = await startTimes(standbys);
     screen.say(`declaring the logical slot ${slot} in Consul KV, key ${cluster.keys.config}`);
     const declaredAtMs = performance.now();
     await cluster.configure({
@@ -87,7 +94,8 @@ async function play(sandbox: Sandbox, options: DemoOptions, screen: Screen): Pro
     writer.start();
     await until('the slot is ready on node2 and node3', async () => isReady(await cluster.read(), ['node2', 'node3']));
     const slotReadyMs = performance.now() - declaredAtMs;
-    screen.say(`the slot is ready on every standby after ${Math.round(slotReadyMs)} ms`);
+    const restarted = await countRestarted(standbys, started);
+    screen.say(`the slot is ready on every standby after ${Math.round(slotReadyMs)} ms; ${restartsInWords(restarted)}`);
     await until('500 rows have arrived', () => Promise.resolve(consumer.distinct >= 500));
 
     screen.say('killing the primary, node1, with SIGKILL');
@@ -104,6 +112,7 @@ async function play(sandbox: Sandbox, options: DemoOptions, screen: Screen): Pro
     const before = writer.acknowledged.size;
     await until('500 more rows are written', () => Promise.resolve(writer.acknowledged.size >= before + 500));
     await until('the slot is ready on node3 again', async () => isReady(await cluster.read(), ['node3']));
+    const standbysRestarted = await countRestarted(standbys, started);
     await writer.stop();
     const lostRows = await settled(writer, consumer);
     const summary: Summary = {
@@ -114,6 +123,8 @@ async function play(sandbox: Sandbox, options: DemoOptions, screen: Screen): Pro
       received: consumer.distinct,
       slotReadyMs: Math.round(slotReadyMs),
       failoverMs: Math.round(failoverMs),
+      postgres: node2.major,
+      standbysRestarted,
       lostRows: lostRows.slice(0, 100),
     };
     if (options.keep) await keep(cluster, screen, summary);
@@ -122,6 +133,21 @@ async function play(sandbox: Sandbox, options: DemoOptions, screen: Screen): Pro
   } finally {
     await live.stop();
   }
+}
+
+async function startTimes(servers: readonly PostgresServer[]): Promise<readonly string[]> {
+  return Promise.all(
+    servers.map(async (server) => {
+      const [row] = await server.query<{ at: string }>('SELECT pg_postmaster_start_time()::text AS at');
+      return row?.at ?? '';
+    }),
+  );
+}
+
+/** How many of the servers are not the same process any more as when `started` was taken. */
+async function countRestarted(servers: readonly PostgresServer[], started: readonly string[]): Promise<number> {
+  const now = await startTimes(servers);
+  return now.filter((at, index) => at !== started[index]).length;
 }
 
 /** The acknowledged rows that have not arrived, once all have, or after some patience. */

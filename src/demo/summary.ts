@@ -11,21 +11,33 @@ export interface Summary {
   readonly slotReadyMs: number;
   /** From the kill of the primary until the consumer streamed from the slot on the new one. */
   readonly failoverMs: number;
+  /** The major version of the servers: up to 15 a slot costs each standby a restart. */
+  readonly postgres: number;
+  readonly standbysRestarted: number;
   readonly lostRows: readonly number[];
 }
 
 /** The summary in words. */
 export function summaryLines(summary: Summary): readonly string[] {
-  const { rows, received, lost, duplicated, slotReadyMs, failoverMs } = summary;
+  const { rows, received, lost, duplicated, slotReadyMs, failoverMs, postgres, standbysRestarted } = summary;
   return [
     `rows written and acknowledged   ${rows}`,
     `rows received                   ${received}`,
     `lost                            ${lost}${lost === 0 ? '' : `  (${summary.lostRows.slice(0, 10).join(', ')}${lost > 10 ? ', …' : ''})`}`,
     `received twice                  ${duplicated}`,
     `slot ready on every standby     ${seconds(slotReadyMs)} after it was declared`,
+    `restarts (PostgreSQL ${postgres})        ${restartsInWords(standbysRestarted)}`,
     `consumer on the new primary     ${seconds(failoverMs)} after the old one was killed`,
     lost === 0 ? 'Nothing was lost.' : 'CHANGES WERE LOST.',
   ];
+}
+
+/** What the slot cost the standbys, in words. */
+export function restartsInWords(standbysRestarted: number): string {
+  if (standbysRestarted === 0) return 'no standby was restarted for it';
+  return standbysRestarted === 1
+    ? 'one standby was restarted for it'
+    : `${standbysRestarted} standbys were restarted for it`;
 }
 
 function seconds(ms: number): string {

@@ -1,6 +1,7 @@
 import type { HistoryEntry, Member, SlotHistoryEntry, Status } from './cluster.ts';
 import type { CopyRequest, CopyResult, Ledger } from './local.ts';
 import type { Lsn } from './lsn.ts';
+import type { SettingChange } from './server.ts';
 import type { CheckState, ServiceState } from './service.ts';
 
 /** Where a write to a Consul key ended up. */
@@ -35,8 +36,35 @@ export interface ActionKinds {
   copy_slots: { fields: { session: string; request: CopyRequest }; result: CopyResult };
   start_after_copy: { fields: object; result: null };
   set_feedback: { fields: { mode: 'on' | 'reset' }; result: null };
+  /** Feedback now, by a reload, instead of within wal_receiver_status_interval (10 s). */
+  hurry_feedback: { fields: object; result: null };
+  /** By ALTER SYSTEM and reload. `why`: for the log. */
+  alter_settings: { fields: { changes: readonly SettingChange[]; why: string }; result: null };
+  /** PostgreSQL's own synchronisation needs a database in `primary_conninfo`; the rest of it stays as it is. */
+  set_upstream_database: { fields: { database: string }; result: null };
+  /** PostgreSQL's own synchronisation, once and now: by its worker where that runs, which is woken, else without it. */
+  sync_slots: { fields: object; result: null };
+  /** On the primary: what lets slots that are being made, or start too early, move on (FACTS 2). */
+  log_standby_snapshot: { fields: object; result: null };
 
-  create_logical_slot: { fields: { slot: string; database: string; plugin: string }; result: null };
+  create_logical_slot: {
+    fields: { slot: string; database: string; plugin: string; failover: boolean };
+    result: null;
+  };
+  /** A template slot on a standby (`templateName`). */
+  create_template: { fields: { slot: string; database: string }; result: null };
+  /** On a standby: a copy of the template, advanced to at most `target`; where the copy is then. */
+  copy_from_template: {
+    fields: { slot: string; template: string; database: string; plugin: string; target: Lsn };
+    result: Lsn;
+  };
+  /** On the primary, PostgreSQL 17+: marks an idle slot for PostgreSQL's own synchronisation, or takes the mark away. */
+  set_failover: { fields: { slot: string; failover: boolean }; result: null };
+  /**
+   * On the primary: moves an idle slot past WAL that holds nothing for its consumer; where it is then, or null when
+   * changes wait for the consumer.
+   */
+  move_idle_slot: { fields: { slot: string; database: string; plugin: string }; result: Lsn | null };
   create_physical_slot: { fields: { slot: string }; result: null };
   advance_logical_slot: { fields: { slot: string; database: string; target: Lsn }; result: Lsn };
   advance_physical_slot: { fields: { slot: string; target: Lsn }; result: Lsn };
@@ -95,10 +123,20 @@ export function laneOf(action: Action): string {
     case 'start_after_copy':
       return 'server';
     case 'set_feedback':
+    case 'hurry_feedback':
+    case 'alter_settings':
+    case 'set_upstream_database':
+    case 'sync_slots':
       return 'settings';
+    case 'log_standby_snapshot':
+      return 'snapshot';
     case 'save_ledger':
       return 'ledger';
     case 'create_logical_slot':
+    case 'create_template':
+    case 'copy_from_template':
+    case 'set_failover':
+    case 'move_idle_slot':
     case 'create_physical_slot':
     case 'advance_logical_slot':
     case 'advance_physical_slot':
@@ -109,5 +147,7 @@ export function laneOf(action: Action): string {
 
 /** Names an action among all others, without what changes from turn to turn: failures are counted by this. */
 export function keyOf(action: Action): string {
+  // One setting that may not be changed must not keep the others from being changed (S5).
+  if (action.kind === 'alter_settings') return `${action.kind}:${action.changes.map(({ name }) => name).join('+')}`;
   return 'slot' in action ? `${action.kind}:${action.slot}` : action.kind;
 }

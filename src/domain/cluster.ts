@@ -67,6 +67,23 @@ export interface StatusExtras {
   readonly logical: ReadonlyMap<string, LogicalSlotReport>;
   readonly physical: ReadonlyMap<string, PhysicalSlotReport>;
   readonly lost: ReadonlyMap<string, LostSlot>;
+  /**
+   * How far templates may go: every logical slot that is usable on the primary but not listed here yet starts at or after
+   * this position. Null = not known; templates stay where they are.
+   */
+  readonly templateLsn: Lsn | null;
+  /** What the gate on the primary is; null = none is kept. */
+  readonly gate: GateReport | null;
+}
+
+/** The gate: which physical slots have to have a change before consumers get it. */
+export interface GateReport {
+  /** What enforces it; null = nothing on this server does, so consumers can be ahead of the next primary. */
+  readonly enforcedBy: 'synchronized_standby_slots' | 'pg_failover_slots' | null;
+  /** The physical slots that are waited for now. */
+  readonly slots: readonly string[];
+  /** Those that were asked for and are left out, each with the reason. */
+  readonly leftOut: ReadonlyMap<string, string>;
 }
 
 /** The key `status`: Patroni's fields, and ours when the leader is a slotkeeper. */
@@ -90,6 +107,10 @@ export interface MemberExtras {
   /** Whether this member, or one that streams through it, holds logical slots. */
   readonly needsFeedback: boolean;
   readonly hotStandbyFeedback: boolean;
+  /** The template slots that are usable on this standby: database → position. */
+  readonly templates: ReadonlyMap<string, Lsn>;
+  /** Something here waits for a record of the running transactions: the primary is asked to log one (FACTS 2). */
+  readonly wantsSnapshot: boolean;
   readonly problems: readonly string[];
 }
 
@@ -105,6 +126,11 @@ export interface Member {
   /** The Patroni version whose formats the member speaks; null = it does not say. */
   readonly version: string | null;
   readonly xlogLocation: Lsn | null;
+  /** A standby's highest received (flushed) and replayed positions; null on a primary, or not known. */
+  readonly receiveLsn: Lsn | null;
+  readonly replayLsn: Lsn | null;
+  /** Patroni's words for where a standby gets its WAL from: `streaming`, `in archive recovery`; null = it does not say. */
+  readonly replicationState: string | null;
   readonly timeline: number | null;
   readonly tags: Tags;
   readonly pendingRestart: boolean;

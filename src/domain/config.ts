@@ -19,10 +19,26 @@ export interface FailoverSlotsConfig {
   /** Null = the default for the server's version and method. */
   readonly synchronizeSlotNames: readonly SlotFilterTerm[] | null;
   readonly dropExtraSlots: boolean;
-  /** Whether a standby may be restarted to get a slot. */
-  readonly restart: 'allow' | 'never';
-  /** How slots get onto standbys. `auto` = the best that the version has. */
-  readonly method: 'auto' | 'file_copy';
+  /**
+   * Whether a standby may be restarted to get a slot. Null = where nothing else gets a slot there (below PostgreSQL 16,
+   * or `method: file_copy`), and nowhere else.
+   */
+  readonly restart: 'allow' | 'never' | null;
+  /** How slots get onto standbys. `auto` = for each slot the best that the version has. */
+  readonly method: 'auto' | 'file_copy' | 'template' | 'native';
+  /** Databases that get a template slot on each standby also while no slot in them is followed. */
+  readonly templateDatabases: readonly string[];
+  /**
+   * The gate: physical slots or members that must have a change before a consumer of a followed slot gets it. `all` =
+   * every member's slot; null = no gate is kept, and settings that somebody else made are left alone.
+   */
+  readonly standbySlotNames: 'all' | readonly string[] | null;
+  /** How many of them must have it; -1 = all that are in service. */
+  readonly standbySlotsMinConfirmed: number;
+  /** A standby that is further behind than this many bytes does not count as in service. */
+  readonly standbySlotsMaxLagBytes: number;
+  /** For how many seconds a standby may be dead or behind before the gate goes on without it; -1 = for ever. */
+  readonly standbySlotsGraceSeconds: number;
   /** Whether a logical slot that was lost may be made anew, with a gap record (S3). */
   readonly recreateLost: boolean;
 }

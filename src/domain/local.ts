@@ -1,4 +1,5 @@
 import type { Lsn } from './lsn.ts';
+import type { AlterableSetting } from './server.ts';
 
 /** The end of a timeline, as the history file of a later one tells it. */
 export interface TimelineSwitch {
@@ -39,6 +40,8 @@ export interface Ledger {
   readonly slots: ReadonlyMap<string, LedgerSlot>;
   /** slotkeeper switched hot_standby_feedback on here. */
   readonly feedbackSet: boolean;
+  /** The settings that slotkeeper changed here: only those are ever taken back. */
+  readonly settingsSet: readonly AlterableSetting[];
 }
 
 export interface LedgerSlot {
@@ -52,4 +55,6 @@ export interface LedgerSlot {
   /** The restart position when the slot was first seen here: a later one proves that it has moved. */
   readonly firstRestartLsn: Lsn | null;
   readonly incarnation: Lsn | null;
+  /** `LogicalSlot.identity` as last seen: another one under the same name is another slot. */
+  readonly identity: string | null;
 }

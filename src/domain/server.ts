@@ -34,6 +34,36 @@ export interface ServerSettings {
   /** Where `primary_conninfo` points; never the whole string, it holds a password. */
   readonly upstreamHost: string | null;
   readonly upstreamPort: number | null;
+  /** `dbname` in `primary_conninfo`; null = it has none, or may not be seen. */
+  readonly upstreamDatabase: string | null;
+  /** PostgreSQL 17+; null below. */
+  readonly syncReplicationSlots: boolean | null;
+  /** `synchronized_standby_slots`, PostgreSQL 17+; null below. Names, in the order in which they stand there. */
+  readonly synchronizedStandbySlots: readonly string[] | null;
+  /** The settings of the extension pg_failover_slots where it is loaded. */
+  readonly failoverSlotsExtension: FailoverSlotsExtension | null;
+  /** `max_slot_wal_keep_size`; null = unlimited, or older than PostgreSQL 13. */
+  readonly maxSlotWalKeepBytes: bigint | null;
+}
+
+/** The gate of the extension pg_failover_slots. */
+export interface FailoverSlotsExtension {
+  readonly standbySlotNames: readonly string[];
+  readonly standbySlotsMinConfirmed: number;
+}
+
+/** A setting that the agent may change with ALTER SYSTEM and a reload, none of which needs a restart (FACTS 4). */
+export type AlterableSetting =
+  | 'sync_replication_slots'
+  | 'primary_slot_name'
+  | 'synchronized_standby_slots'
+  | 'pg_failover_slots.standby_slot_names'
+  | 'pg_failover_slots.standby_slots_min_confirmed';
+
+/** `value` null = RESET: what the configuration files say counts again. */
+export interface SettingChange {
+  readonly name: AlterableSetting;
+  readonly value: string | null;
 }
 
 /** What the agent's own database role may do. */
@@ -44,6 +74,8 @@ export interface Privileges {
   readonly readBinaryFile: boolean;
   /** May see other users' replication rows (`pg_monitor` or superuser). */
   readonly monitor: boolean;
+  /** May execute `pg_log_standby_snapshot()`, PostgreSQL 16+; false below. Needed on the primary by templates. */
+  readonly logStandbySnapshot: boolean;
 }
 
 /** Everything that one look at the local server tells, at one moment. */
@@ -73,6 +105,11 @@ export interface ServerLook {
 /** How far this server is: what it has written (primary) or replayed (standby). */
 export function positionOf(look: ServerLook): Lsn | null {
   return look.role === 'primary' ? look.currentLsn : look.replayedLsn;
+}
+
+/** Patroni's word for where a standby gets its WAL from; null = a primary, or a standby that does not stream. */
+export function replicationStateOf(look: ServerLook): 'streaming' | null {
+  return look.role === 'standby' && look.receiver?.status === 'streaming' ? 'streaming' : null;
 }
 
 /** Why a look failed, as far as it can be told apart. */

@@ -12,14 +12,16 @@ export const tableSyncSlotPattern = /^pg_[0-9]+_sync_[0-9]+_[0-9]+$/;
  * point in hexadecimal (`uXXXX`), at most 63 characters. Two members can collide.
  */
 export function slotNameFromMemberName(member: string): string {
-  return Array.from(member.toLowerCase())
-    .map((char) => {
-      if (/[a-z0-9_]/.test(char)) return char;
-      if (char === '-' || char === '.') return '_';
-      return `u${(char.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`;
-    })
-    .join('')
-    .slice(0, 63);
+  let name = '';
+  for (const char of member.toLowerCase()) name += allowedFor(char);
+  return name.slice(0, 63);
+}
+
+/** The character, or what stands in a slot's name for one that it cannot have. */
+function allowedFor(char: string): string {
+  if ((char >= 'a' && char <= 'z') || (char >= '0' && char <= '9') || char === '_') return char;
+  if (char === '-' || char === '.') return '_';
+  return `u${(char.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`;
 }
 
 /** `pg_replication_slots.wal_status`; null on a slot that reserves nothing. */
@@ -44,10 +46,20 @@ export interface LogicalSlot {
   readonly failover: boolean;
   /** PostgreSQL 17+: made by PostgreSQL's own synchronisation (stays true after a promotion). */
   readonly synced: boolean;
+  /**
+   * Tells this slot from another one that is made under its name later; lasts as long as the slot, over restarts of the
+   * server too. Null = could not be looked at.
+   */
+  readonly identity: string | null;
   /** Whether the serialized snapshot of `restartLsn` is on this server's disk; null = could not be looked at. */
   readonly snapshotOnDisk: boolean | null;
   /** Whether the WAL segment that holds `restartLsn` is on this server's disk; null = could not be looked at. */
   readonly walOnDisk: boolean | null;
+}
+
+/** Why PostgreSQL will not decode from the slot any more; null = it will. */
+export function invalidationOf(slot: LogicalSlot): string | null {
+  return slot.invalidation ?? (slot.walStatus === 'lost' ? 'wal_removed' : null);
 }
 
 export interface PhysicalSlot {
@@ -66,7 +78,14 @@ export type Slot = LogicalSlot | PhysicalSlot;
 
 /** A slot that operators declared in the cluster configuration (`slots`). */
 export type DeclaredSlot =
-  { readonly type: 'logical'; readonly database: string; readonly plugin: string } | { readonly type: 'physical' };
+  | {
+      readonly type: 'logical';
+      readonly database: string;
+      readonly plugin: string;
+      /** PostgreSQL 17+: to be marked for PostgreSQL's own synchronisation, whatever the method is. */
+      readonly failover?: boolean;
+    }
+  | { readonly type: 'physical' };
 
 /** What can be said of one slot on one server. Only `ready` promises that a consumer would miss nothing (S2). */
 export type Verdict =
@@ -78,6 +97,9 @@ export type Verdict =
 
 export type VerdictKind = Verdict['kind'];
 
+/** How a logical slot gets onto a standby and moves there. */
+export type Method = 'file_copy' | 'template' | 'native';
+
 /** A verdict with the position it was given for. */
 export interface SlotVerdict {
   readonly slot: string;
@@ -85,6 +107,8 @@ export interface SlotVerdict {
   readonly verdict: Verdict;
   /** `confirmed_flush_lsn` or `restart_lsn` on this server; null = the slot is not there or reserves nothing. */
   readonly position: Lsn | null;
+  /** On a followed slot of a standby: how it gets there. Absent anywhere else. */
+  readonly method?: Method;
 }
 
 /** A range of WAL that a consumer can no longer get from its slot. `to` null = not known, or still open. */

@@ -5,9 +5,10 @@ import { formatLsn } from '../domain/lsn.ts';
 import type { ServerLook } from '../domain/server.ts';
 import { majorOf, versionText } from '../domain/version.ts';
 import type { FollowedSlot } from '../view/select.ts';
+import { mayRestartFor } from '../view/method.ts';
 import { configOf, ownUpstream, sessionId } from '../view/select.ts';
 import type { View } from '../view/view.ts';
-import { hasRoom, roomProblem } from './budget.ts';
+import { hasRoom, retentionObstacle, roomProblem } from './budget.ts';
 import { gate } from './gate.ts';
 import type { Intent } from './intent.ts';
 import { act, hold } from './intent.ts';
@@ -16,6 +17,8 @@ import { act, hold } from './intent.ts';
 const batchMs = 300;
 /** How long a standby lets the one above it go first. */
 const upstreamPatienceMs = 10_000;
+/** How long a restart waits for another replica to be in service. */
+const replicaPatienceMs = 60_000;
 /** A slot that was copied and has to be copied again waits longer each time: it must not restart a standby in a loop. */
 const recopyBackoff = { firstMs: 10_000, factor: 4, maxMs: 3_600_000 };
 
@@ -94,14 +97,14 @@ function notYet(view: View, look: ServerLook, slot: FollowedSlot): string | null
     if (view.nowMs - copies.lastAtMs < waitMs)
       return copies.skipped === null ? 'it was copied a short while ago' : `it could not be copied: ${copies.skipped}`;
   }
-  return notReplayed(look, slot);
+  const { restartLsn } = slot.report;
+  return notReplayed(look, slot) ?? (restartLsn === null ? null : retentionObstacle(look, restartLsn));
 }
 
 /** Why no copy can be made now; null = it can. */
 function obstacleOf(view: View, look: ServerLook): string | null {
   const config = configOf(view);
-  if (config.failoverSlots.restart === 'never')
-    return 'failover_slots.restart is never, and a file copy needs a restart';
+  if (!mayRestartFor(view, look)) return 'failover_slots.restart does not allow the restart that a file copy needs';
   if (config.pause) return 'the cluster is paused';
   // Who is the leader, and whose turn it is, may have changed since Consul was heard of last.
   if (view.consul.contact.kind !== 'good') return 'Consul does not answer';
@@ -110,12 +113,28 @@ function obstacleOf(view: View, look: ServerLook): string | null {
     return 'primary_slot_name is empty: without it catalog rows cannot be protected';
   if (!look.settings.hotStandbyFeedback) return 'hot_standby_feedback is not on yet';
   if (look.replayPaused) return 'replay is paused on this standby';
+  const others = withoutOtherReplica(view);
+  if (others !== null) return others;
   const primary =
     view.consul.keys?.members.get(leaderName(view.consul.keys) ?? '')?.value?.extras?.serverVersionNum ?? null;
   if (primary !== null && majorOf(primary) !== majorOf(look.versionNum)) {
     return `this server is PostgreSQL ${versionText(look.versionNum)}, the primary ${versionText(primary)}: slot files differ`;
   }
   return null;
+}
+
+/**
+ * Where the scope has other replicas, one of them is to be in service while this one restarts. One that stays away is not
+ * waited for for ever: a slot that is nowhere is worse than a minute without replicas.
+ */
+function withoutOtherReplica(view: View): string | null {
+  if (view.nowMs - view.memory.missing.sinceMs >= replicaPatienceMs) return null;
+  const others = [...(view.consul.keys?.members ?? [])].filter(
+    ([name, { value }]) => name !== view.self.name && value?.role === 'replica',
+  );
+  const isInService = others.some(([, { value, session }]) => session !== null && value?.state === 'running');
+  if (others.length === 0 || isInService) return null;
+  return `no other replica is in service now: ${others.map(([name, { value }]) => `${name} is ${value?.state ?? 'unknown'}`).join(', ')}`;
 }
 
 /**

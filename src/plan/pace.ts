@@ -1,11 +1,14 @@
 import { leaderName } from '../domain/cluster.ts';
 import { currentStatus } from '../view/select.ts';
 import type { View } from '../view/view.ts';
+import { membersWaiting, snapshotEveryMs } from './snapshots.ts';
 
 /** Looks while slots move, and while nothing does. The quiet pace bounds how late the first movement is seen. */
 const quickMs = 50;
 const quietMs = 600;
 const emptyMs = 1_000;
+/** While the primary writes WAL: a slot that somebody makes under load is to be on the standbys within a second. */
+const loadedMs = 250;
 /** How long after the last movement the quick pace is kept. */
 const quickForMs = 5_000;
 
@@ -20,8 +23,10 @@ export function lookAgainMs(view: View): number {
   const { look, contact } = view.local;
   if (contact.kind !== 'good') return look === null ? quietMs : settlingMs;
   if (look?.role === 'standby') return standbyMs(view);
-  const { movedAtMs } = view.memory;
+  const { movedAtMs, walMovedAtMs } = view.memory;
   if (movedAtMs !== null && view.nowMs - movedAtMs < quickForMs) return quickMs;
+  if (membersWaiting(view).length > 0) return snapshotEveryMs;
+  if (walMovedAtMs !== null && view.nowMs - walMovedAtMs < quickForMs) return loadedMs;
   return (currentStatus(view.consul.keys)?.extras?.logical.size ?? 0) > 0 ? quietMs : emptyMs;
 }
 
@@ -29,9 +34,10 @@ export function lookAgainMs(view: View): number {
 function standbyMs(view: View): number {
   const { keys } = view.consul;
   if (keys !== null && leaderName(keys) === null) return leaderlessMs;
-  const { missing, copies } = view.memory;
+  const { missing, copies, native } = view.memory;
   const begunAtMs = [...copies.values()].map(({ lastAtMs }) => lastAtMs);
   if (missing.names !== '') begunAtMs.push(missing.sinceMs);
+  if (native.waiting.slots.size > 0) begunAtMs.push(native.waiting.sinceMs);
   if (begunAtMs.some((atMs) => view.nowMs - atMs < settlingForMs)) return settlingMs;
   return emptyMs;
 }

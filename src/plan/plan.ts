@@ -1,5 +1,5 @@
 import type { Action } from '../domain/action.ts';
-import { keyOf } from '../domain/action.ts';
+import { keyOf, laneOf } from '../domain/action.ts';
 import type { Member } from '../domain/cluster.ts';
 import type { Problem } from '../domain/problem.ts';
 import { equal } from '../base/equal.ts';
@@ -7,9 +7,12 @@ import type { View } from '../view/view.ts';
 import { giveTurn } from './copy.ts';
 import { planFeedback } from './feedback.ts';
 import { gate } from './gate.ts';
+import { planIdleSlots } from './idle-slots.ts';
 import type { Hold, Intent } from './intent.ts';
 import { act, hold } from './intent.ts';
 import { planLeadership } from './leadership.ts';
+import { planNativePrimary } from './native-primary.ts';
+import { planNative } from './native.ts';
 import { lookAgainMs } from './pace.ts';
 import { planPhysicalAdvances, planStandbyPhysicalSlots } from './physical-slots.ts';
 import { planPrimarySlots } from './primary-slots.ts';
@@ -17,6 +20,8 @@ import { problemsOf } from './problems.ts';
 import { planMember, planPublications, wantedMember } from './publish.ts';
 import { untouchableBecause } from './refusal.ts';
 import { planService } from './service.ts';
+import { planSnapshots } from './snapshots.ts';
+import { planStandbyGate } from './standby-gate.ts';
 import { planStandbySlots } from './standby-slots.ts';
 
 /** A server that does not come up after a copy keeps the others from theirs for this long and no longer. */
@@ -57,7 +62,8 @@ export function plan(view: View): Plan {
     ...planTurnGivenBack(view, local),
     ...planLedger(view),
   ];
-  return { ...passed(view, intents), problems, member, lookAgainMs: lookAgainMs(view) };
+  const { actions, holds } = passed(view, intents);
+  return { actions, holds, problems, member, lookAgainMs: lookAgainMs(view) };
 }
 
 /** What is to be changed on this server: nothing at all where slotkeeper cannot do its work (S7). */
@@ -65,8 +71,14 @@ function planLocal(view: View): readonly Intent[] {
   const why = untouchableBecause(view);
   if (why !== null) return [hold('server', why)];
   return [
+    // First of those that change settings: a list that names a dead standby freezes every consumer.
+    ...planStandbyGate(view),
     ...planFeedback(view),
+    ...planNative(view),
     ...planPrimarySlots(view),
+    ...planNativePrimary(view),
+    ...planIdleSlots(view),
+    ...planSnapshots(view),
     ...planStandbySlots(view),
     ...planStandbyPhysicalSlots(view),
     ...planPhysicalAdvances(view),
@@ -92,7 +104,7 @@ function planLedger(view: View): readonly Intent[] {
   return [act({ kind: 'save_ledger', ledger: view.ledger })];
 }
 
-/** The actions that may start now, one of a kind and subject; those that may not say why. */
+/** The actions that may start now, one for each lane but the leader's (C2); those that may not say why. */
 function passed(view: View, intents: readonly Intent[]): { actions: readonly Action[]; holds: readonly Hold[] } {
   const actions = new Map<string, Action>();
   const holds: Hold[] = [];
@@ -102,7 +114,10 @@ function passed(view: View, intents: readonly Intent[]): { actions: readonly Act
       continue;
     }
     const answer = gate(view, intent.action);
-    if (answer.kind === 'pass' && !actions.has(keyOf(intent.action))) actions.set(keyOf(intent.action), intent.action);
+    // Several parts of the plan change settings: the first one wins the lane, the next turn asks again for the others.
+    const lane = laneOf(intent.action);
+    const place = lane === 'consul:leader' ? keyOf(intent.action) : lane;
+    if (answer.kind === 'pass' && !actions.has(place)) actions.set(place, intent.action);
     if (answer.kind === 'wait') holds.push({ subject: keyOf(intent.action).replaceAll('_', ' '), why: answer.why });
   }
   return { actions: [...actions.values()], holds };

@@ -3,12 +3,16 @@ import type { ServerLook } from '../domain/server.ts';
 import { slotNameFromMemberName } from '../domain/slot.ts';
 import { majorOf, oldestMajor, versionText } from '../domain/version.ts';
 import { needsFeedback } from '../view/feedback.ts';
-import { configOf, followedSlots, freshLook, isUnconfirmed, physicalSlots } from '../view/select.ts';
+import { mayRestartFor, methodOf, templatesSince } from '../view/method.ts';
+import { configOf, type FollowedSlot, followedSlots, freshLook, isUnconfirmed, physicalSlots } from '../view/select.ts';
+import { templateDatabases, templateFor, templateIn } from '../view/templates.ts';
 import type { View } from '../view/view.ts';
-import { hasRoom, roomProblem } from './budget.ts';
+import { hasRoom, retentionProblems, roomProblem } from './budget.ts';
 import { isFeedbackOverruled } from './feedback.ts';
 import { isTakenByAnother, severalPrimaries } from './leadership.ts';
+import { nativeProblems } from './native-problems.ts';
 import { declaredSlotProblems } from './primary-slots.ts';
+import { gateProblems } from './standby-gate-problems.ts';
 
 /** Everything that is wrong and that a person can mend, each with the command or setting that mends it (S7). */
 export function problemsOf(view: View): readonly Problem[] {
@@ -18,6 +22,8 @@ export function problemsOf(view: View): readonly Problem[] {
     ...clusterProblems(view),
     ...(look === null ? [] : serverProblems(view, look)),
     ...declaredSlotProblems(view),
+    ...gateProblems(view),
+    ...nativeProblems(view),
   ];
 }
 
@@ -97,12 +103,12 @@ function serverProblems(view: View, look: ServerLook): Problem[] {
       fix: 'ALTER SYSTEM SET wal_level = logical; then restart the server',
     });
   }
-  problems.push(...privilegeProblems(look));
+  problems.push(...privilegeProblems(view, look), ...retentionProblems(look));
   if (look.role === 'standby') problems.push(...standbyProblems(view, look), ...idleSlotProblems(look));
   return problems;
 }
 
-function privilegeProblems(look: ServerLook): Problem[] {
+function privilegeProblems(view: View, look: ServerLook): Problem[] {
   const { privileges } = look;
   const problems: Problem[] = [];
   if (!privileges.replication && !privileges.superuser) {
@@ -113,12 +119,22 @@ function privilegeProblems(look: ServerLook): Problem[] {
       fix: 'ALTER ROLE <role> REPLICATION;',
     });
   }
-  if (!privileges.readBinaryFile) {
+  if (!privileges.readBinaryFile && mayRestartFor(view, look)) {
     problems.push({
       code: 'privilege_read_file',
       severity: 'warning',
       what: "the agent's database role may not read slot files: no standby can copy a slot from this server while it is the primary",
       fix: 'GRANT EXECUTE ON FUNCTION pg_read_binary_file(text) TO <role>; (in the database that the agent connects to)',
+    });
+  }
+  const usesTemplates =
+    majorOf(look.versionNum) >= templatesSince && configOf(view).failoverSlots.method !== 'file_copy';
+  if (!privileges.logStandbySnapshot && usesTemplates) {
+    problems.push({
+      code: 'privilege_log_snapshot',
+      severity: 'warning',
+      what: "the agent's database role may not log the running transactions: while this server is an idle primary, no standby can make a template slot",
+      fix: 'GRANT EXECUTE ON FUNCTION pg_log_standby_snapshot() TO <role>; (in the database that the agent connects to)',
     });
   }
   if (!privileges.monitor) {
@@ -146,17 +162,30 @@ function standbyProblems(view: View, look: ServerLook): Problem[] {
     });
   }
   const missing = followed.filter((slot) => !look.slots.some((here) => here.name === slot.name)).length;
-  if (missing > 0 && !hasRoom(look, missing)) problems.push(roomProblem(look));
+  const templates = templateDatabases(view, look).filter((database) => templateIn(look, database) === null).length;
+  if (missing + templates > 0 && !hasRoom(look, missing + templates)) problems.push(roomProblem(look));
   problems.push(...feedbackProblems(view, look));
-  if (missing > 0 && configOf(view).failoverSlots.restart === 'never') {
-    problems.push({
+  if (!mayRestartFor(view, look)) problems.push(...restartProblems(look, followed, view));
+  return problems;
+}
+
+/** Slots that only a restart, which is not allowed, or their consumer's next confirmation brings here. */
+function restartProblems(look: ServerLook, followed: readonly FollowedSlot[], view: View): Problem[] {
+  const stuck = followed.filter((slot) => {
+    if (look.slots.some((here) => here.name === slot.name)) return false;
+    const method = methodOf(view, look, slot);
+    return method === 'file_copy' || (method === 'template' && templateFor(look, slot).kind === 'newer');
+  });
+  if (stuck.length === 0) return [];
+  const names = stuck.map((slot) => slot.name).join(', ');
+  return [
+    {
       code: 'restart_never',
       severity: 'warning',
-      what: `${missing} slots are missing here, and failover_slots.restart is never`,
-      fix: 'set failover_slots.restart to allow with slotkeeper edit-config',
-    });
-  }
-  return problems;
+      what: `slots are missing here that only a restart can bring, or their consumers when they go on: ${names}; failover_slots.restart does not allow one`,
+      fix: 'slotkeeper edit-config --set failover_slots.restart=allow',
+    },
+  ];
 }
 
 function feedbackProblems(view: View, look: ServerLook): Problem[] {

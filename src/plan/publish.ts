@@ -1,11 +1,13 @@
 import { equal } from '../base/equal.ts';
 import type { HistoryEntry, Member, MemberRole } from '../domain/cluster.ts';
-import { positionOf } from '../domain/server.ts';
+import { positionOf, replicationStateOf } from '../domain/server.ts';
 import { patroniFormatVersion } from '../domain/version.ts';
 import type { SlotVerdict } from '../domain/slot.ts';
 import { needsFeedback } from '../view/feedback.ts';
 import { statusTokens } from '../view/memory.ts';
+import { nativeWantsSnapshot } from '../view/native.ts';
 import { configOf, freshLook, holdsLeader, ownUpstream, sessionId } from '../view/select.ts';
+import { usableTemplates, waitsForSnapshot } from '../view/templates.ts';
 import type { View } from '../view/view.ts';
 import type { Intent } from './intent.ts';
 import { act, hold } from './intent.ts';
@@ -24,6 +26,7 @@ const restMs = 3_000;
 export function wantedMember(view: View, problems: readonly string[]): Member {
   const { self } = view;
   const { look } = view.local;
+  const fresh = freshLook(view);
   return {
     connUrl: self.connUrl,
     apiUrl: self.apiUrl,
@@ -31,6 +34,9 @@ export function wantedMember(view: View, problems: readonly string[]): Member {
     role: roleOf(view),
     version: patroniFormatVersion,
     xlogLocation: look === null ? null : positionOf(look),
+    receiveLsn: look?.receivedLsn ?? null,
+    replayLsn: look?.replayedLsn ?? null,
+    replicationState: fresh === null ? null : replicationStateOf(fresh),
     timeline: look?.timeline ?? null,
     tags: self.tags,
     pendingRestart: false,
@@ -45,6 +51,8 @@ export function wantedMember(view: View, problems: readonly string[]): Member {
       physical: look === null ? new Map() : physicalReports(look),
       needsFeedback: needsFeedback(view),
       hotStandbyFeedback: look?.settings.hotStandbyFeedback ?? false,
+      templates: usableTemplates(view),
+      wantsSnapshot: waitsForSnapshot(view) || nativeWantsSnapshot(view),
       problems,
     },
   };
@@ -108,12 +116,16 @@ function withoutDetails(member: Member): unknown {
   return {
     ...member,
     xlogLocation: null,
+    receiveLsn: null,
+    replayLsn: null,
+    replicationState: null,
     slots: new Map([...member.slots].map(([name, verdict]) => [name, kindOf(verdict)])),
     extras:
       member.extras === null
         ? null
         : {
             ...member.extras,
+            templates: [...member.extras.templates.keys()].sort(),
             physical: new Map(
               [...member.extras.physical].map(([name, slot]) => [name, [slot.active, slot.catalogXmin === null]]),
             ),

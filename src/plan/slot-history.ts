@@ -2,6 +2,7 @@ import type { SlotHistoryEntry } from '../domain/cluster.ts';
 import type { Lsn } from '../domain/lsn.ts';
 import type { ServerLook } from '../domain/server.ts';
 import type { Gap } from '../domain/slot.ts';
+import { invalidationOf } from '../domain/slot.ts';
 import { findSlot, freshLook } from '../view/select.ts';
 import type { Promotion, View } from '../view/view.ts';
 import { wantedLost } from './status.ts';
@@ -34,11 +35,15 @@ function gapsOfPromotion(look: ServerLook, promotion: Promotion): Gap[] {
   const gaps: Gap[] = [];
   for (const [slot, from] of promotion.before.published) {
     const judged = promotion.before.verdicts.find((verdict) => verdict.slot === slot)?.verdict;
-    if (findSlot(look, slot) === undefined) {
+    const local = findSlot(look, slot);
+    const invalidation = local?.type === 'logical' ? invalidationOf(local) : null;
+    if (local === undefined) {
       gaps.push({ slot, from, to: null, why: 'it was not on the server that was promoted' });
+    } else if (invalidation !== null) {
+      // Also by what was replayed last, when the verdict was there already.
+      gaps.push({ slot, from, to: null, why: `PostgreSQL invalidated it: ${invalidation}` });
     } else if (judged?.kind === 'ahead') {
-      const local = findSlot(look, slot);
-      const to = local?.type === 'logical' ? local.confirmedFlushLsn : null;
+      const to = local.type === 'logical' ? local.confirmedFlushLsn : null;
       gaps.push({ slot, from, to, why: `it was ahead of the consumer: ${judged.reason}` });
     } else if (judged !== undefined && judged.kind !== 'ready') {
       gaps.push({

@@ -1,6 +1,7 @@
 import type { ServerLook } from '../domain/server.ts';
-import type { LogicalSlot } from '../domain/slot.ts';
+import type { LogicalSlot, Method } from '../domain/slot.ts';
 import { minLsn } from '../domain/lsn.ts';
+import { isTemplateName } from '../domain/template.ts';
 import type { FollowedSlot } from '../view/select.ts';
 import {
   configOf,
@@ -13,6 +14,8 @@ import {
   isTransient,
   logicalSlots,
 } from '../view/select.ts';
+import { mayRestartFor, methodOf } from '../view/method.ts';
+import { templateFor } from '../view/templates.ts';
 import { damageOf } from '../view/verdict.ts';
 import type { View } from '../view/view.ts';
 import { planCopy } from './copy.ts';
@@ -20,9 +23,12 @@ import type { Intent } from './intent.ts';
 import { act, hold } from './intent.ts';
 import { severalPrimaries } from './leadership.ts';
 import { dropUnused } from './primary-slots.ts';
+import { planTemplateCopies, planTemplates } from './templates.ts';
 
 /** How long a slot may stay ahead of its consumer before it is replaced: most consumers pass it long before. */
 const aheadPatienceMs = 60_000;
+/** How long a consumer has to pass the template before its slot costs a restart. */
+const consumerPatienceMs = 10_000;
 /** One long advance must not put off the next, which may be short, for as long. */
 const longestPauseMs = 10_000;
 
@@ -37,23 +43,47 @@ export function planStandbySlots(view: View): readonly Intent[] {
     return [hold('slots', "the primary's slots are not known: no leader, or it has not published them yet")];
   if (view.ledger === null) return [hold('slots', 'the ledger has not been read yet')];
   const excluded = excludedBecause(view);
-  if (excluded !== null) return [hold('slots', excluded), ...dropLeftovers(view, look, [])];
+  if (excluded !== null)
+    return [hold('slots', excluded), ...dropLeftovers(view, look, []), ...planTemplates(view, look, [])];
   const timeline = currentStatus(view.consul.keys)?.extras?.timeline;
   if (timeline !== look.timeline) {
     return [
       hold('slots', `this standby is on timeline ${look.timeline}, the primary on ${timeline ?? 'an unknown one'}`),
     ];
   }
+  const isMissing = (slot: FollowedSlot): boolean => findSlot(look, slot.name) === undefined;
+  const by = (method: Method): readonly FollowedSlot[] =>
+    followed.filter((slot) => methodOf(view, look, slot) === method);
+  const ours = followed.filter((slot) => methodOf(view, look, slot) !== 'native');
+  const damaged = ours.filter((slot) => needsReplacement(view, look, slot));
+  const fromTemplate = by('template').filter((slot) => isMissing(slot) || damaged.includes(slot));
+  const toFileCopy = [...by('file_copy'), ...fromTemplate.filter((slot) => isFileCopyDue(view, look, slot))];
   return [
-    ...followed.flatMap((slot) => [...inTheWay(look, slot), ...advance(view, look, slot)]),
+    ...ours.flatMap((slot) => [...inTheWay(look, slot), ...advance(view, look, slot)]),
     ...planCopy(
       view,
       look,
-      followed.filter((slot) => findSlot(look, slot.name) === undefined),
-      followed.filter((slot) => needsReplacement(view, look, slot)),
+      toFileCopy.filter(isMissing),
+      toFileCopy.filter((slot) => damaged.includes(slot)),
+    ),
+    ...planTemplates(view, look, fromTemplate),
+    ...planTemplateCopies(
+      view,
+      look,
+      fromTemplate.filter((slot) => isMissing(slot) && !toFileCopy.includes(slot)),
+      fromTemplate.filter((slot) => damaged.includes(slot) && !toFileCopy.includes(slot)),
     ),
     ...dropLeftovers(view, look, followed),
   ];
+}
+
+/**
+ * A slot that is older than the template is copied by file where a restart is allowed, unless its consumer passes the
+ * template soon.
+ */
+function isFileCopyDue(view: View, look: ServerLook, slot: FollowedSlot): boolean {
+  if (!mayRestartFor(view, look) || templateFor(look, slot).kind !== 'newer') return false;
+  return view.nowMs - view.memory.missing.sinceMs >= consumerPatienceMs;
 }
 
 function localLogical(look: ServerLook, name: string): LogicalSlot | null {
@@ -117,6 +147,7 @@ function dropLeftovers(view: View, look: ServerLook, followed: readonly Followed
       .filter(
         (slot) => !names.has(slot.name) && !isTransient(slot) && !slot.synced && !isIgnored(config.ignoreSlots, slot),
       )
+      .filter((slot) => !isTemplateName(slot.name))
       // The last copy of a slot that the primary lost may be all that is left of it.
       .filter((slot) => lost?.has(slot.name) !== true)
       .map((slot) => dropUnused(view, slot, 'nobody follows it'))

@@ -1,11 +1,19 @@
+import { equal } from '../base/equal.ts';
 import type { LogicalSlotReport, LostSlot, PhysicalSlotReport, Status, StatusExtras } from '../domain/cluster.ts';
+import type { DynamicConfig, SlotFilterTerm } from '../domain/config.ts';
 import type { Lsn } from '../domain/lsn.ts';
+import { minLsn } from '../domain/lsn.ts';
 import type { ServerLook } from '../domain/server.ts';
 import { matchesFilter } from '../domain/slot-filter.ts';
 import type { LogicalSlot } from '../domain/slot.ts';
-import { configOf, freshLook, isIgnored, isTransient, logicalSlots, physicalSlots } from '../view/select.ts';
-import { invalidationOf } from '../view/verdict.ts';
+import { invalidationOf } from '../domain/slot.ts';
+import { isTemplateName } from '../domain/template.ts';
+import { majorOf } from '../domain/version.ts';
+import { isMarkedSoon } from '../view/marks.ts';
+import { templatesSince } from '../view/method.ts';
+import { configOf, findSlot, freshLook, isIgnored, isTransient, logicalSlots, physicalSlots } from '../view/select.ts';
 import type { View } from '../view/view.ts';
+import { gateReport } from './standby-gate.ts';
 
 /** How long a lost slot that nobody declared is shown; its record in `slot_history` stays. */
 const lostShownMs = 24 * 60 * 60 * 1_000;
@@ -17,14 +25,20 @@ const lostShownMs = 24 * 60 * 60 * 1_000;
 export function followedOnPrimary(view: View, look: ServerLook): readonly LogicalSlot[] {
   const config = configOf(view);
   return logicalSlots(look).filter((slot) => {
-    if (isTransient(slot) || isIgnored(config.ignoreSlots, slot) || slot.confirmedFlushLsn === null) return false;
+    if (isTransient(slot) || isTemplateName(slot.name) || isIgnored(config.ignoreSlots, slot)) return false;
+    if (slot.confirmedFlushLsn === null) return false;
     // Without a configuration nothing says that a slot is not to be followed any more: standbys would drop it.
     if (view.config === null) return view.memory.lastStatus?.extras?.logical.has(slot.name) === true;
     const declared = config.slots.get(slot.name);
     if (declared !== undefined) return matchesDeclaration(slot, declared);
-    // Without a filter nothing is discovered: every followed slot costs each standby a restart.
-    return matchesFilter(config.failoverSlots.synchronizeSlotNames ?? [], slot);
+    return matchesFilter(config.failoverSlots.synchronizeSlotNames ?? defaultFilter(config, look), slot);
   });
+}
+
+/** Every slot where following one costs no restart; where each costs every standby a restart, none. */
+function defaultFilter(config: DynamicConfig, look: ServerLook): readonly SlotFilterTerm[] {
+  const isFree = majorOf(look.versionNum) >= templatesSince && config.failoverSlots.method !== 'file_copy';
+  return isFree ? [{ key: 'name_like', value: '%' }] : [];
 }
 
 export function matchesDeclaration(
@@ -50,11 +64,23 @@ export function wantedStatus(view: View): Status | null {
     term: leader.modifyIndex,
     timeline: look.timeline,
     membersIndex: view.memory.membersIndex.proven,
-    logical: new Map(followed.map((slot) => [slot.name, reportOf(view, slot)])),
+    logical: new Map(followed.map((slot) => [slot.name, reportOf(view, look, slot)])),
     physical: physicalReports(look),
     lost: wantedLost(view, look),
+    templateLsn: templateLsn(look, look.currentLsn),
+    gate: gateReport(view),
   };
   return { optime: look.currentLsn, slots, retainSlots: view.memory.lastStatus?.retainSlots ?? [], extras };
+}
+
+/**
+ * Every slot that is usable on this primary and not in this look starts at or after this position: the look reads the end
+ * of the WAL before the slots, and a slot that is still being made has reserved its start before it begins.
+ */
+function templateLsn(look: ServerLook, end: Lsn): Lsn {
+  return logicalSlots(look)
+    .filter((slot) => slot.confirmedFlushLsn === null)
+    .reduce((least, { restartLsn }) => (restartLsn === null ? least : minLsn(least, restartLsn)), end);
 }
 
 /** What a server says of its physical slots, in `status` and in its member key. */
@@ -69,13 +95,13 @@ export function physicalReports(look: ServerLook): ReadonlyMap<string, PhysicalS
   );
 }
 
-function reportOf(view: View, slot: LogicalSlot): LogicalSlotReport {
+function reportOf(view: View, look: ServerLook, slot: LogicalSlot): LogicalSlotReport {
   const before = view.memory.lastStatus?.extras?.logical.get(slot.name);
   return {
     database: slot.database,
     plugin: slot.plugin,
     twoPhase: slot.twoPhase,
-    failover: slot.failover,
+    failover: isMarkedSoon(view, look, slot),
     restartLsn: slot.restartLsn,
     catalogXmin: slot.catalogXmin,
     incarnation: view.memory.born.get(slot.name) ?? before?.incarnation ?? slot.confirmedFlushLsn ?? 0n,
@@ -94,8 +120,8 @@ export function wantedLost(view: View, look: ServerLook): ReadonlyMap<string, Lo
   const lost = new Map<string, LostSlot>();
   if (before === null) return lost;
   const config = configOf(view);
-  // One without a position is still being made.
-  const usable = logicalSlots(look).filter((slot) => slot.confirmedFlushLsn !== null);
+  // One without a position is still being made; one that was invalidated gives its consumer nothing any more.
+  const usable = logicalSlots(look).filter((slot) => slot.confirmedFlushLsn !== null && invalidationOf(slot) === null);
   const present = new Set(usable.map((slot) => slot.name));
   const isDeclared = (name: string): boolean => view.config === null || config.slots.get(name)?.type === 'logical';
   const isSameServer = before.extras?.timeline === look.timeline;
@@ -103,8 +129,8 @@ export function wantedLost(view: View, look: ServerLook): ReadonlyMap<string, Lo
   for (const name of had) {
     const from = before.slots.get(name);
     if (present.has(name) || from === undefined) continue;
-    if (isSameServer && !isDeclared(name)) continue;
-    const why = isSameServer ? 'it was dropped on the primary' : 'it was not on the server that was promoted';
+    const why = lossOf(look, name, isSameServer);
+    if (why === dropped && !isDeclared(name)) continue;
     lost.set(name, { from, why, atWallMs: view.nowWallMs });
   }
   for (const [name, entry] of before.extras?.lost ?? []) {
@@ -112,6 +138,15 @@ export function wantedLost(view: View, look: ServerLook): ReadonlyMap<string, Lo
     if (isDeclared(name) || view.nowWallMs - entry.atWallMs < lostShownMs) lost.set(name, entry);
   }
   return lost;
+}
+
+const dropped = 'it was dropped on the primary';
+
+function lossOf(look: ServerLook, name: string, isSameServer: boolean): string {
+  const slot = findSlot(look, name);
+  const invalidation = slot?.type === 'logical' ? invalidationOf(slot) : null;
+  if (invalidation !== null) return `PostgreSQL invalidated it: ${invalidation}`;
+  return isSameServer ? dropped : 'it was not on the server that was promoted';
 }
 
 /** What made a difference between the status that is there and the one that is wanted; it decides how soon to write. */
@@ -124,11 +159,12 @@ export function statusChange(before: Status | null, wanted: Status): StatusChang
   if (from.term !== to.term || from.timeline !== to.timeline) return 'slots';
   if (!sameKeys(from.lost, to.lost) || !sameKeys(from.logical, to.logical) || !sameKeys(from.physical, to.physical))
     return 'slots';
-  if (!sameKeys(before.slots, wanted.slots)) return 'slots';
+  if (!sameKeys(before.slots, wanted.slots) || !equal(from.gate, to.gate)) return 'slots';
   for (const [name, slot] of to.logical) if (isOther(from.logical.get(name), slot)) return 'slots';
   for (const [name, slot] of to.physical) if (isOtherLink(from.physical.get(name), slot)) return 'slots';
+  // A cascade's new slot is not ready before it; it moves as seldom as members say something new.
+  if (from.membersIndex !== to.membersIndex) return 'slots';
   for (const name of to.logical.keys()) if (before.slots.get(name) !== wanted.slots.get(name)) return 'positions';
-  if (from.membersIndex !== to.membersIndex) return 'positions';
   for (const [name, slot] of to.logical) {
     const old = from.logical.get(name);
     if (old?.catalogXmin !== slot.catalogXmin || old.restartLsn !== slot.restartLsn) return 'details';

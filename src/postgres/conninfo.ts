@@ -6,11 +6,40 @@ import type { Address } from './settings.ts';
  * looked at: it holds a password.
  */
 export function upstreamOf(conninfo: string): { readonly host: string | null; readonly port: number | null } {
-  const address = /^postgres(ql)?:\/\//.test(conninfo) ? parseUrl(conninfo) : undefined;
+  const address = isUrl(conninfo) ? parseUrl(conninfo) : undefined;
   if (address !== undefined) return { host: address.host, port: address.port };
   const values = keywordsOf(conninfo);
   const host = first(values.get('host')) ?? first(values.get('hostaddr'));
   return { host, port: portOf(first(values.get('port'))) };
+}
+
+/** The database that a connection string in either form names; null = it names none. */
+export function databaseOf(conninfo: string): string | null {
+  const named = isUrl(conninfo) ? databaseOfUrl(conninfo) : keywordsOf(conninfo).get('dbname');
+  return named === undefined || named === '' ? null : named;
+}
+
+/** A connection string in either form with `database` at its end: libpq goes by the last `dbname` that it finds. */
+export function withDatabase(conninfo: string, database: string): string {
+  if (!isUrl(conninfo)) return `${conninfo} dbname='${database.replaceAll(/[\\']/g, '\\$&')}'`;
+  const query = urlParts(conninfo)?.query;
+  const separator = query === undefined ? '?' : query === '' ? '' : '&';
+  return `${conninfo}${separator}dbname=${encodeURIComponent(database)}`;
+}
+
+function databaseOfUrl(url: string): string | undefined {
+  const { path = '', query = '' } = urlParts(url) ?? {};
+  const settings = query.split('&').filter((setting) => setting.startsWith('dbname='));
+  return decoded(settings.at(-1)?.slice('dbname='.length) ?? path);
+}
+
+/** As libpq takes a URL apart: what stands before the first `@` may hold anything but a slash. */
+function urlParts(url: string): { readonly path?: string; readonly query?: string } | undefined {
+  return /^postgres(?:ql)?:\/\/(?:[^@/]*@)?[^/?]*(?:\/(?<path>[^?]*))?(?:\?(?<query>.*))?$/s.exec(url)?.groups;
+}
+
+function isUrl(conninfo: string): boolean {
+  return /^postgres(ql)?:\/\//.test(conninfo);
 }
 
 /**

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { describeError } from '../base/errors.ts';
 import type { Ledger } from '../domain/local.ts';
+import type { AlterableSetting } from '../domain/server.ts';
 import { type Lsn, formatLsn, parseLsn } from '../domain/lsn.ts';
 import type { PlacedSlot } from './copy-staging.ts';
 import { type DataDirectory, ownershipOf } from './data-directory.ts';
@@ -19,10 +20,20 @@ const lsn = z.string().transform((text, context): Lsn => {
   return z.NEVER;
 });
 
+const alterable = [
+  'sync_replication_slots',
+  'primary_slot_name',
+  'synchronized_standby_slots',
+  'pg_failover_slots.standby_slot_names',
+  'pg_failover_slots.standby_slots_min_confirmed',
+] as const satisfies readonly AlterableSetting[];
+
+/** What was not remembered by earlier versions has a default: their file is still good. */
 const ledgerFile = z.object({
   member: z.string(),
   systemIdentifier: z.string(),
   feedbackSet: z.boolean(),
+  settingsSet: z.array(z.enum(alterable)).default([]),
   slots: z.array(
     z.object({
       name: z.string(),
@@ -30,6 +41,7 @@ const ledgerFile = z.object({
       decodable: z.boolean(),
       firstRestartLsn: lsn.nullable(),
       incarnation: lsn.nullable(),
+      identity: z.string().nullable().default(null),
     }),
   ),
 });
@@ -38,7 +50,7 @@ const ledgerFile = z.object({
 export type LedgerOwner = Pick<Ledger, 'member' | 'systemIdentifier'>;
 
 export function emptyLedger({ member, systemIdentifier }: LedgerOwner): Ledger {
-  return { member, systemIdentifier, slots: new Map(), feedbackSet: false };
+  return { member, systemIdentifier, slots: new Map(), feedbackSet: false, settingsSet: [] };
 }
 
 /** Empty when there is no file, or one of another owner. Throws LedgerError when the file cannot be read. */
@@ -62,7 +74,7 @@ export function withPlacedSlots(ledger: Ledger, placed: readonly PlacedSlot[]): 
   const slots = new Map(ledger.slots);
   for (const { name, restartLsn } of placed) {
     const { made = false, incarnation = null } = slots.get(name) ?? {};
-    slots.set(name, { made, decodable: true, firstRestartLsn: restartLsn, incarnation });
+    slots.set(name, { made, decodable: true, firstRestartLsn: restartLsn, incarnation, identity: null });
   }
   return { ...ledger, slots };
 }
@@ -79,6 +91,7 @@ export function encodeLedger(ledger: Ledger): string {
     decodable: slot.decodable,
     firstRestartLsn: textOf(slot.firstRestartLsn),
     incarnation: textOf(slot.incarnation),
+    identity: slot.identity,
   }));
   return `${JSON.stringify({ ...ledger, slots }, null, 2)}\n`;
 }

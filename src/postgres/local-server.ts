@@ -4,23 +4,27 @@ import type { PlacedSlot } from './copy-staging.ts';
 import { dataDirectory } from './data-directory.ts';
 import { createFileCopy } from './file-copy.ts';
 import { emptyLedger, readLedgerFile, withPlacedSlots, writeLedgerFile } from './ledger.ts';
-import { primaryTimeline, serverLook } from './look.ts';
+import { type SeenOnDisk, logicalSlotNames, primaryTimeline, serverLook } from './look.ts';
 import { createLooker } from './looker.ts';
+import { nativeActions } from './native-actions.ts';
 import { createPool } from './pool.ts';
 import { type LocalServer, ServerError } from './port.ts';
+import { settingActions } from './setting-actions.ts';
 import type { LocalServerSettings } from './settings.ts';
 import { slotActions } from './slot-actions.ts';
 import { unseenFiles, watchFilesOnDisk } from './slot-files-on-disk.ts';
-import { alterFeedback, reloadConfiguration } from './sql/feedback.ts';
+import { watchSlotIdentities } from './slot-identity.ts';
+import type { LookRow } from './sql/look.ts';
 import { timelineHistory } from './sql/timeline-history.ts';
 import { standbyTimeline } from './standby-timeline.ts';
 import type { Statement } from './statement.ts';
+import { templateActions } from './template-actions.ts';
 
 const poolLimits = { maxRunning: 16, maxIdle: 4, idleMs: 15_000 };
 
 /**
  * The real server beside the agent. Nothing is connected before the first call. Without a data directory there is no
- * file copy, `snapshotOnDisk` and `walOnDisk` are null, and the ledger lasts as long as the agent.
+ * file copy, `identity`, `snapshotOnDisk` and `walOnDisk` are null, and the ledger lasts as long as the agent.
  */
 export function createLocalServer(settings: LocalServerSettings): LocalServer {
   const { address, credentials, timeouts, clock, member } = settings;
@@ -47,7 +51,10 @@ export function createLocalServer(settings: LocalServerSettings): LocalServer {
     pool.run(address.database, statement, signal);
   const replicationConnection = (signal: AbortSignal): Promise<Connection> => open({ replication: true }, signal);
   const timelineOfStandby = standbyTimeline({ replicationConnection, ask });
+  const patient = (database: string, signal: AbortSignal): Promise<Connection> =>
+    open({ statementTimeoutMs: timeouts.createMs }, signal, database);
   const filesOnDisk = directory === null ? null : watchFilesOnDisk(directory);
+  const slotIdentities = directory === null ? null : watchSlotIdentities(directory);
 
   /** Known from the first look on: whose ledger it is. */
   let systemIdentifier: string | null = null;
@@ -64,14 +71,24 @@ export function createLocalServer(settings: LocalServerSettings): LocalServer {
   };
   const fileCopy = createFileCopy({ settings, directory, ask, remember, connect: (signal) => open({}, signal) });
 
+  const lookWithFiles = async (signal: AbortSignal): Promise<{ row: LookRow; seen: SeenOnDisk }> => {
+    let row = await looker.look(signal);
+    let identities = await slotIdentities?.(logicalSlotNames(row));
+    if (identities?.anyUnsure === true) {
+      // Once more, so that a new slot does not go with the positions of one that it has replaced just now.
+      row = await looker.look(signal);
+      identities = await slotIdentities?.(logicalSlotNames(row));
+    }
+    const filesAt = (await filesOnDisk?.(row.walSegmentBytes)) ?? (() => unseenFiles);
+    return { row, seen: { filesAt, identities: identities?.sure ?? new Map() } };
+  };
+
   return {
     look: async (signal) => {
-      const row = await looker.look(signal);
+      const { row, seen } = await lookWithFiles(signal);
       systemIdentifier = row.systemIdentifier;
       await fileCopy.sawServerRunning();
-      const timeline = primaryTimeline(row) ?? (await timelineOfStandby(row, signal));
-      const filesAt = (await filesOnDisk?.(row.walSegmentBytes)) ?? (() => unseenFiles);
-      return serverLook(row, timeline, filesAt);
+      return serverLook(row, primaryTimeline(row) ?? (await timelineOfStandby(row, signal)), seen);
     },
     timelineHistory: async (timeline, signal) => {
       // The first timeline has no file.
@@ -83,16 +100,10 @@ export function createLocalServer(settings: LocalServerSettings): LocalServer {
         await connection.close();
       }
     },
-    ...slotActions({
-      pool,
-      database: address.database,
-      patient: (database, signal) => open({ statementTimeoutMs: timeouts.createMs }, signal, database),
-    }),
-    setFeedback: async (mode, signal) => {
-      // Two statements: ALTER SYSTEM refuses to be part of a transaction.
-      await ask(alterFeedback(mode), signal);
-      await ask(reloadConfiguration(), signal);
-    },
+    ...slotActions({ pool, database: address.database, patient }),
+    ...templateActions(pool, ask),
+    ...nativeActions({ ask, patient, replicationConnection }),
+    ...settingActions(ask, (signal) => open({}, signal)),
     copySlots: (request, signal) => fileCopy.copySlots(request, signal),
     copyWasInterrupted: () => fileCopy.copyWasInterrupted(),
     startAfterCopy: (signal) => fileCopy.startAfterCopy(signal),

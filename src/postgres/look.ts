@@ -1,17 +1,22 @@
 import { type Lsn, parseLsn } from '../domain/lsn.ts';
-import type { ReplicationClient, ServerLook } from '../domain/server.ts';
+import type { ReplicationClient, ServerLook, ServerSettings } from '../domain/server.ts';
 import type { LogicalSlot, PhysicalSlot, Slot } from '../domain/slot.ts';
-import { upstreamOf } from './conninfo.ts';
+import { databaseOf, upstreamOf } from './conninfo.ts';
 import type { FilesAt } from './slot-files-on-disk.ts';
 import type { LookRow, SlotRow } from './sql/look.ts';
 
+/** What the agent sees of the slots on disk. */
+export interface SeenOnDisk {
+  readonly filesAt: FilesAt;
+  /** Slot name → identity; a slot that is missing could not be looked at. */
+  readonly identities: ReadonlyMap<string, string>;
+}
+
 /**
- * The answer of the look's statement in the words of the domain. `timeline` and `filesAt` are what the statement cannot
+ * The answer of the look's statement in the words of the domain. `timeline` and `seen` are what the statement cannot
  * know: a standby's timeline, and what is on disk.
  */
-export function serverLook(row: LookRow, timeline: number, filesAt: FilesAt): ServerLook {
-  const { settings, receiver } = row;
-  const upstream = settings.primaryConninfo === null ? null : upstreamOf(settings.primaryConninfo);
+export function serverLook(row: LookRow, timeline: number, seen: SeenOnDisk): ServerLook {
   return {
     systemIdentifier: row.systemIdentifier,
     versionNum: row.versionNum,
@@ -23,18 +28,10 @@ export function serverLook(row: LookRow, timeline: number, filesAt: FilesAt): Se
     replayedLsn: lsn(row.replayedLsn),
     replayPaused: row.replayPaused,
     replayedAtWallMs: row.replayedAtMs,
-    receiver,
-    settings: {
-      walLevel: settings.walLevel,
-      maxReplicationSlots: settings.maxReplicationSlots,
-      maxWalSenders: settings.maxWalSenders,
-      hotStandbyFeedback: settings.hotStandbyFeedback,
-      primarySlotName: settings.primarySlotName ?? '',
-      upstreamHost: upstream?.host ?? null,
-      upstreamPort: upstream?.port ?? null,
-    },
+    receiver: row.receiver,
+    settings: settingsOf(row.settings),
     privileges: row.privileges,
-    slots: row.slots.map((slot) => slotOf(slot, filesAt)),
+    slots: row.slots.map((slot) => slotOf(slot, seen)),
     replication: row.replication.map(clientOf),
     databases: row.databases,
   };
@@ -45,11 +42,45 @@ export function primaryTimeline(row: LookRow): number | null {
   return row.walFile === null ? null : Number.parseInt(row.walFile.slice(0, 8), 16);
 }
 
-function slotOf(row: SlotRow, filesAt: FilesAt): Slot {
-  return row.type === 'logical' ? logicalSlot(row, filesAt) : physicalSlot(row);
+export function logicalSlotNames(row: LookRow): readonly string[] {
+  return row.slots.filter(({ type }) => type === 'logical').map(({ name }) => name);
 }
 
-function logicalSlot(row: SlotRow, filesAt: FilesAt): LogicalSlot {
+function settingsOf(row: LookRow['settings']): ServerSettings {
+  const { primaryConninfo: conninfo, failoverSlotsExtension: extension, maxSlotWalKeepBytes: keepBytes } = row;
+  const upstream = conninfo === null ? null : upstreamOf(conninfo);
+  return {
+    walLevel: row.walLevel,
+    maxReplicationSlots: row.maxReplicationSlots,
+    maxWalSenders: row.maxWalSenders,
+    hotStandbyFeedback: row.hotStandbyFeedback,
+    primarySlotName: row.primarySlotName ?? '',
+    upstreamHost: upstream?.host ?? null,
+    upstreamPort: upstream?.port ?? null,
+    upstreamDatabase: conninfo === null ? null : databaseOf(conninfo),
+    syncReplicationSlots: row.syncReplicationSlots,
+    synchronizedStandbySlots: row.synchronizedStandbySlots === null ? null : namesIn(row.synchronizedStandbySlots),
+    failoverSlotsExtension:
+      extension === null ? null : { ...extension, standbySlotNames: namesIn(extension.standbySlotNames) },
+    // PostgreSQL's word for "unlimited" is -1.
+    maxSlotWalKeepBytes: keepBytes === null || keepBytes.startsWith('-') ? null : BigInt(keepBytes),
+  };
+}
+
+/** The slot names in the value of a list setting, which may stand in quotes. None of them can contain either sign. */
+function namesIn(list: string): readonly string[] {
+  return list
+    .replaceAll('"', '')
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+}
+
+function slotOf(row: SlotRow, seen: SeenOnDisk): Slot {
+  return row.type === 'logical' ? logicalSlot(row, seen) : physicalSlot(row);
+}
+
+function logicalSlot(row: SlotRow, seen: SeenOnDisk): LogicalSlot {
   const restartLsn = lsn(row.restartLsn);
   return {
     type: 'logical',
@@ -66,7 +97,8 @@ function logicalSlot(row: SlotRow, filesAt: FilesAt): LogicalSlot {
     invalidation: invalidationOf(row),
     failover: row.failover,
     synced: row.synced,
-    ...filesAt(restartLsn),
+    identity: seen.identities.get(row.name) ?? null,
+    ...seen.filesAt(restartLsn),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { CopyRequest, CopyResult, Ledger, TimelineSwitch } from '../domain/local.ts';
 import type { Lsn } from '../domain/lsn.ts';
-import type { ServerLook, ServerTrouble } from '../domain/server.ts';
+import type { ServerLook, ServerTrouble, SettingChange } from '../domain/server.ts';
 
 /**
  * The PostgreSQL server beside the agent. `client.ts` and `control.ts` are the real one; the simulator has its own.
@@ -12,8 +12,34 @@ export interface LocalServer {
   /** The file of the current timeline's history on a primary; empty on timeline 1. */
   timelineHistory(timeline: number, signal: AbortSignal): Promise<readonly TimelineSwitch[]>;
 
-  /** Creates the slot unless a slot of that name exists (idempotent inside the statement). */
-  createLogicalSlot(slot: { name: string; database: string; plugin: string }, signal: AbortSignal): Promise<void>;
+  /**
+   * Creates the slot unless a slot of that name exists (idempotent inside the statement). On a primary it waits for the
+   * transactions that run, on a standby (16+) for the primary to log which do. `failover` needs PostgreSQL 17.
+   */
+  createLogicalSlot(
+    slot: { name: string; database: string; plugin: string; failover?: boolean },
+    signal: AbortSignal,
+  ): Promise<void>;
+  /**
+   * On a standby (16+): copies the logical slot `template` under the name `name`, unless that exists, and advances the
+   * copy to at most `target`, never past what is replayed here; resolves to where it is then. On a server that is no
+   * standby any more it throws and changes nothing. A copy whose advance fails stays.
+   */
+  copyFromTemplate(
+    slot: { name: string; template: string; database: string; plugin: string; target: Lsn },
+    signal: AbortSignal,
+  ): Promise<Lsn>;
+  /** `pg_log_standby_snapshot()` on a primary (16+). */
+  logStandbySnapshot(signal: AbortSignal): Promise<void>;
+  /** `ALTER_REPLICATION_SLOT` (17+) on a replication connection; throws 55006 while the slot is in use instead of waiting. */
+  setFailover(slot: { name: string; failover: boolean }, signal: AbortSignal): Promise<void>;
+  /**
+   * On a primary: moves an idle logical slot to the present end of the WAL if nothing between its position and there is
+   * for its consumer; resolves to where it is then, null = changes wait for the consumer, or it cannot be told.
+   */
+  moveIdleSlot(slot: { name: string; database: string; plugin: string }, signal: AbortSignal): Promise<Lsn | null>;
+  /** `pg_sync_replication_slots()` (17+), unless PostgreSQL's own worker is at it. */
+  syncSlots(signal: AbortSignal): Promise<void>;
   /** Creates the slot with WAL reserved at once, unless a slot of that name exists. */
   createPhysicalSlot(slot: { name: string }, signal: AbortSignal): Promise<void>;
   /**
@@ -26,6 +52,10 @@ export interface LocalServer {
   dropSlot(slot: { name: string; type: 'logical' | 'physical' }, signal: AbortSignal): Promise<boolean>;
   /** `ALTER SYSTEM SET hot_standby_feedback = on`, or RESET, and a reload. */
   setFeedback(mode: 'on' | 'reset', signal: AbortSignal): Promise<void>;
+  /** `ALTER SYSTEM SET` or `RESET` of each, and one reload. */
+  alterSettings(changes: readonly SettingChange[], signal: AbortSignal): Promise<void>;
+  /** Puts `dbname` into `primary_conninfo` where it has none, and reloads. The rest of it, with its password, stays. */
+  setUpstreamDatabase(database: string, signal: AbortSignal): Promise<void>;
 
   /**
    * The file copy: reads the slots' state files and the snapshots of their restart positions from the primary, stops

@@ -1,8 +1,9 @@
-import type { Lsn } from '../domain/lsn.ts';
+import { advance } from './advance.ts';
 import type { Connection } from './client.ts';
+import { unless } from './expected-error.ts';
 import type { Pool } from './pool.ts';
-import { type LocalServer, ServerError } from './port.ts';
-import { advanceSlot } from './sql/advance-slot.ts';
+import type { LocalServer } from './port.ts';
+import { type Ask, requireMajor } from './required-version.ts';
 import { createLogicalSlot } from './sql/create-logical-slot.ts';
 import { createPhysicalSlot } from './sql/create-physical-slot.ts';
 import { dropSlot } from './sql/drop-slot.ts';
@@ -24,26 +25,13 @@ export interface SlotConnections {
 
 /** What is done to single slots over SQL. Each is idempotent; a race that leaves what was wanted is no error. */
 export function slotActions({ pool, database, patient }: SlotConnections): SlotActions {
-  const advance = async (
-    slot: { readonly name: string; readonly type: 'logical' | 'physical'; readonly target: Lsn },
-    where: string,
-    signal: AbortSignal,
-  ): Promise<Lsn> => {
-    const advanced = await pool.run(where, advanceSlot(slot), signal);
-    const what = `advance ${slot.type} slot ${slot.name}`;
-    if (advanced === null) throw new ServerError(`${what}: there is no such slot`, 'refused', sqlstate.undefinedObject);
-    if (advanced.position === null) {
-      const state = sqlstate.objectNotInPrerequisiteState;
-      throw new ServerError(`${what}: it reserves no WAL, so it has no position`, 'refused', state);
-    }
-    return advanced.position;
-  };
-
   return {
-    createLogicalSlot: async (slot, signal) => {
+    createLogicalSlot: async ({ failover = false, ...slot }, signal) => {
       const connection = await patient(slot.database, signal);
       try {
-        await connection.run(createLogicalSlot(slot), signal).catch(unless(sqlstate.duplicateObject, null));
+        const ask: Ask = (statement, until) => connection.run(statement, until);
+        if (failover) await requireMajor(ask, 17, `create failover slot ${slot.name}`, signal);
+        await ask(createLogicalSlot({ ...slot, failover }), signal).catch(unless(sqlstate.duplicateObject, null));
       } finally {
         await connection.close();
       }
@@ -51,20 +39,12 @@ export function slotActions({ pool, database, patient }: SlotConnections): SlotA
     createPhysicalSlot: async ({ name }, signal) => {
       await pool.run(database, createPhysicalSlot(name), signal).catch(unless(sqlstate.duplicateObject, null));
     },
-    advanceLogicalSlot: (slot, signal) => advance({ ...slot, type: 'logical' }, slot.database, signal),
-    advancePhysicalSlot: (slot, signal) => advance({ ...slot, type: 'physical' }, database, signal),
+    advanceLogicalSlot: (slot, signal) => advance(pool, slot.database, { ...slot, type: 'logical' }, signal),
+    advancePhysicalSlot: (slot, signal) => advance(pool, database, { ...slot, type: 'physical' }, signal),
     dropSlot: (slot, signal) =>
       pool
         .run(database, dropSlot(slot), signal)
         .catch(unless(sqlstate.objectInUse, false))
         .catch(unless(sqlstate.undefinedObject, true)),
-  };
-}
-
-/** A handler that takes one SQLSTATE for a result and throws everything else on. */
-function unless<T>(state: string, result: T): (error: unknown) => T {
-  return (error) => {
-    if (error instanceof ServerError && error.sqlstate === state) return result;
-    throw error;
   };
 }

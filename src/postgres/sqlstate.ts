@@ -1,5 +1,7 @@
 /** The SQLSTATEs on which slotkeeper decides something, by the names that PostgreSQL gives them (`errcodes.txt`). */
 export const sqlstate = {
+  featureNotSupported: '0A000',
+  transactionTimeout: '25P04',
   undefinedObject: '42704',
   duplicateObject: '42710',
   insufficientPrivilege: '42501',

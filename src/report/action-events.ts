@@ -1,4 +1,5 @@
 import type { Action, ActionKind, Outcome } from '../domain/action.ts';
+import { isTemplateName } from '../domain/template.ts';
 import type { View } from '../view/view.ts';
 import type { AgentEvent } from './event.ts';
 import { isSaidAgain, withoutNumbers } from './loudness.ts';
@@ -15,13 +16,18 @@ export function eventsOf(outcome: Outcome): readonly AgentEvent[] {
   }
   const { action } = outcome.done;
   const tookMs = outcome.endedAtMs - outcome.startedAtMs;
-  return [{ kind: 'action_done', action: action.kind, slot: slotOf(action), tookMs }, ...effectsOf(outcome.done)];
+  return [
+    { kind: 'action_done', action: action.kind, slot: slotOf(action), tookMs },
+    ...effectsOf(outcome.done, tookMs),
+  ];
 }
 
-function effectsOf(done: Extract<Outcome, { kind: 'done' }>['done']): readonly AgentEvent[] {
-  switch (done.action.kind) {
+/** What an action that was done has changed, in the words of events. Only what a person would want to know of. */
+function effectsOf(done: Done, tookMs: number): readonly AgentEvent[] {
+  const { action } = done;
+  switch (action.kind) {
     case 'copy_slots':
-      return isCopyResult(done)
+      return isDone('copy_slots', done)
         ? [
             {
               kind: 'slots_copied',
@@ -32,15 +38,38 @@ function effectsOf(done: Extract<Outcome, { kind: 'done' }>['done']): readonly A
           ]
         : [];
     case 'create_logical_slot':
-      return [{ kind: 'slot_created', slot: done.action.slot, type: 'logical' }];
+      return [{ kind: 'slot_created', slot: action.slot, type: 'logical' }];
     case 'create_physical_slot':
-      return [{ kind: 'slot_created', slot: done.action.slot, type: 'physical' }];
+      return [{ kind: 'slot_created', slot: action.slot, type: 'physical' }];
+    case 'create_template':
+      return [{ kind: 'template_created', slot: action.slot, database: action.database, tookMs }];
+    case 'copy_from_template': {
+      if (!isDone('copy_from_template', done)) return [];
+      const { slot, template, database } = action;
+      if (isTemplateName(slot)) return [{ kind: 'template_created', slot, database, tookMs }];
+      return [{ kind: 'slot_made_from_template', slot, template, database, position: done.result, tookMs }];
+    }
+    case 'set_failover':
+      return [{ kind: 'failover_mark_set', slot: action.slot, failover: action.failover }];
+    case 'move_idle_slot':
+      return isDone('move_idle_slot', done) && done.result !== null
+        ? [{ kind: 'idle_slot_moved', slot: action.slot, position: done.result }]
+        : [];
     case 'drop_slot': {
-      const { slot, type, why } = done.action;
-      return done.result === true ? [{ kind: 'slot_dropped', slot, type, why }] : [];
+      const { slot, type, why } = action;
+      if (done.result !== true) return [];
+      return [
+        isTemplateName(slot) ? { kind: 'template_dropped', slot, why } : { kind: 'slot_dropped', slot, type, why },
+      ];
     }
     case 'set_feedback':
-      return [{ kind: 'feedback_set', mode: done.action.mode }];
+      return [{ kind: 'feedback_set', mode: action.mode }];
+    case 'alter_settings':
+      return [{ kind: 'settings_changed', settings: action.changes, why: action.why }];
+    case 'set_upstream_database': {
+      const settings = [{ name: 'primary_conninfo', value: `dbname=${action.database}` }];
+      return [{ kind: 'settings_changed', settings, why: "PostgreSQL's own synchronisation connects to a database" }];
+    }
     default:
       return [];
   }
@@ -50,8 +79,8 @@ type Done = Extract<Outcome, { kind: 'done' }>['done'];
 type DoneOf<K extends ActionKind> = Extract<Done, { readonly action: { readonly kind: K } }>;
 
 /** TypeScript does not narrow a union by a property of a property. */
-function isCopyResult(done: Done): done is DoneOf<'copy_slots'> {
-  return done.action.kind === 'copy_slots';
+function isDone<K extends ActionKind>(kind: K, done: Done): done is DoneOf<K> {
+  return done.action.kind === kind;
 }
 
 function slotOf(action: Action): string | null {

@@ -38,9 +38,29 @@ export interface EventKinds {
   };
   slot_created: { slot: string; type: 'logical' | 'physical' };
   slot_dropped: { slot: string; type: 'logical' | 'physical'; why: string };
+  /** A template slot on this standby (`templateName`): slots of its database are made from it without a restart. */
+  template_created: { slot: string; database: string; tookMs: number };
+  template_dropped: { slot: string; why: string };
+  /** A followed slot is on this standby now, at `position`, after the copy and its advance. */
+  slot_made_from_template: { slot: string; template: string; database: string; position: Lsn; tookMs: number };
+  /** The slot is marked for PostgreSQL's own synchronisation, or is not any more. */
+  failover_mark_set: { slot: string; failover: boolean };
+  /** An idle slot was moved past WAL that holds nothing for its consumer. */
+  idle_slot_moved: { slot: string; position: Lsn };
+  /** By ALTER SYSTEM and reload. A value of null = RESET; the database that was put into primary_conninfo is all of it that is shown. */
+  settings_changed: { settings: readonly { readonly name: string; readonly value: string | null }[]; why: string };
   /** This server was promoted; `unready` are the logical slots that were not ready at that moment. */
   promoted: { timeline: number; slots: number; unready: readonly SlotVerdict[] };
   feedback_set: { mode: 'on' | 'reset' };
+  /**
+   * The physical slots that consumers wait for; null = no gate is kept. `leftOut`: those that were asked for and are not
+   * waited for, with the reason.
+   */
+  gate_changed: {
+    from: readonly string[] | null;
+    to: readonly string[] | null;
+    leftOut: ReadonlyMap<string, string>;
+  };
 
   action_done: { action: ActionKind; slot: string | null; tookMs: number };
   /** A transaction was refused because something changed meanwhile. */

@@ -7,6 +7,7 @@ import type { Contact, View } from '../view/view.ts';
 import type { AgentEvent } from './event.ts';
 import { isSaidAgain, withoutNumbers } from './loudness.ts';
 import { failureEvents } from './action-events.ts';
+import { gateEventsBetween } from './gate-events.ts';
 import { slotEventsBetween } from './slot-events.ts';
 
 /**
@@ -23,6 +24,7 @@ export function eventsBetween(previous: Turn | null, next: Turn): AgentEvent[] {
     ...clusterEvents(before?.consul.keys ?? null, next.view.consul.keys),
     ...serverEvents(before, next.view),
     ...slotEventsBetween(before, next.view),
+    ...gateEventsBetween(before, next.view),
     ...failureEvents(before, next.view),
     ...problemEvents(previous?.plan ?? null, next.plan),
     ...holdEvents(previous?.plan ?? null, next.plan),

@@ -42,11 +42,27 @@ const table: { readonly [K in EventKind]: WordsOf<K> } = {
     skipped.length === 0 ? info('slots copied from the primary') : warn('some slots could not be copied'),
   slot_created: () => info('slot created'),
   slot_dropped: () => info('slot dropped'),
+  template_created: () => info('template slot created: slots of its database can be made here without a restart'),
+  template_dropped: () => info('template slot dropped'),
+  slot_made_from_template: () => info('slot made from its template, without a restart'),
+  failover_mark_set: ({ failover }) =>
+    failover
+      ? info('slot marked for the synchronisation by PostgreSQL')
+      : info('mark for the synchronisation taken off the slot'),
+  idle_slot_moved: () => info('idle slot moved past WAL that holds nothing for its consumer'),
+  settings_changed: () => info('settings changed, by reload'),
   promoted: ({ unready }) =>
     unready.length === 0
       ? info('promoted with all slots ready')
       : warn('promoted while slots were not ready: their consumers may miss changes'),
   feedback_set: () => info('hot_standby_feedback changed'),
+  gate_changed: ({ from, to }) => {
+    if (to === null) return info('consumers are not held back for standbys any more');
+    const isTakenOut = (from ?? []).some((slot) => !to.includes(slot));
+    return isTakenOut
+      ? warn('consumers do not wait for a standby any more that they have waited for')
+      : info('consumers wait for these standbys');
+  },
 
   action_done: () => debug('action done'),
   action_refused: () => debug('action refused by Consul: something changed meanwhile'),

@@ -35,9 +35,15 @@ const controlFile = 'pg_control';
 
 /**
  * Copies a running server (primary or standby) into an empty or absent folder. `client` stays in one session for the
- * whole backup, else the server takes it for given up.
+ * whole backup, else the server takes it for given up. `wal`: whether the WAL that the server still has comes along.
  */
-export async function takeBaseBackup(client: Client, major: number, from: string, to: string): Promise<void> {
+export async function takeBaseBackup(
+  client: Client,
+  major: number,
+  from: string,
+  to: string,
+  wal: 'none' | 'all' = 'none',
+): Promise<void> {
   if ((await readdir(join(from, 'pg_tblspc'))).length > 0)
     throw new Error('base backup: tablespaces are not supported');
   await client.query(
@@ -53,6 +59,7 @@ export async function takeBaseBackup(client: Client, major: number, from: string
   if (label === undefined) throw new Error('base backup: the server gave no backup label');
   await makeOwned(join(to, 'pg_wal', 'archive_status'));
   if (major >= 17) await makeOwned(join(to, 'pg_wal', 'summaries'));
+  if (wal === 'all') await copyWal(join(from, 'pg_wal'), join(to, 'pg_wal'));
   await writeOwned(join(to, 'backup_label'), label);
 }
 
@@ -74,6 +81,13 @@ async function copyFolder(from: string, to: string, path: string): Promise<void>
       }
     }),
   );
+}
+
+/** Segments and histories of timelines. What the server is still writing is received once more. */
+async function copyWal(from: string, to: string): Promise<void> {
+  const entries = await readdir(from, { withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile() && /^[0-9A-F]{8}([0-9A-F]{16}|\.history)$/.test(entry.name));
+  for (const { name } of files) await copyOwned(join(from, name), join(to, name)).catch(ignoreVanished);
 }
 
 function ignoreVanished(error: NodeJS.ErrnoException): undefined {

@@ -30,7 +30,8 @@ export interface StandbyOptions extends PostgresOptions {
 export type StopMode = 'smart' | 'fast' | 'immediate';
 
 /**
- * How a former primary comes back. `backup`: emptied and copied anew. `rewind`: by pg_rewind, which not every package of
+ * How a former primary comes back. `backup`: emptied and copied anew, with no WAL of before. `backup_with_wal`: the same
+ * with all WAL that its upstream still has, as pg_rewind leaves it. `rewind`: by pg_rewind, which not every package of
  * binaries has. `plain`: just started as a standby, for one that did not diverge.
  */
-export type RejoinMethod = 'backup' | 'rewind' | 'plain';
+export type RejoinMethod = 'backup' | 'backup_with_wal' | 'rewind' | 'plain';

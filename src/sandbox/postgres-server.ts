@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -8,6 +7,7 @@ import { freePort } from './ports.ts';
 import type { PostgresOptions, RejoinMethod, Setting, StandbyOptions, StopMode } from './postgres-options.ts';
 import { quoteForLibpq, serverSettings, settingLine } from './postgres-settings.ts';
 import { tailOf, type Sandbox, type SandboxProcess } from './processes.ts';
+import { pgRewind, rewindTo } from './rewind.ts';
 import { runAsServer } from './server-user.ts';
 import { childrenOf, postmasterIn, signalProcess, untilGone } from './system.ts';
 
@@ -106,13 +106,17 @@ export class PostgresServer {
   }
 
   /** A base backup of a running server, set up as its standby and not started. What was here before is lost. */
-  async cloneFrom(upstream: PostgresServer, slot: string | false = this.slotName): Promise<void> {
+  async cloneFrom(
+    upstream: PostgresServer,
+    slot: string | false = this.slotName,
+    wal: 'none' | 'all' = 'none',
+  ): Promise<void> {
     await this.#expectStopped();
     await emptyFolder(this.dataDir);
     // before the backup begins, so that the WAL it needs is still there when the standby asks for it
     if (slot !== false) await upstream.ensurePhysicalSlot(slot);
     await upstream.withClient(async (client) => {
-      await takeBaseBackup(client, upstream.major, upstream.dataDir, this.dataDir);
+      await takeBaseBackup(client, upstream.major, upstream.dataDir, this.dataDir, wal);
     });
     await this.writeConfig();
     await this.becomeStandbyOf(upstream, slot);
@@ -264,8 +268,14 @@ export class PostgresServer {
       case 'backup':
         await this.cloneFrom(upstream);
         break;
+      case 'backup_with_wal':
+        await this.cloneFrom(upstream, this.slotName, 'all');
+        break;
       case 'rewind':
-        await this.#rewindTo(upstream);
+        await upstream.ensurePhysicalSlot(this.slotName);
+        await rewindTo(this, upstream);
+        await this.writeConfig();
+        await this.becomeStandbyOf(upstream);
         break;
       case 'plain':
         await this.follow(upstream);
@@ -275,22 +285,7 @@ export class PostgresServer {
   }
 
   get canRewind(): boolean {
-    return existsSync(join(this.binDir, 'pg_rewind'));
-  }
-
-  async #rewindTo(upstream: PostgresServer): Promise<void> {
-    if (!this.canRewind) throw new Error(`${this.binDir} has no pg_rewind`);
-    await upstream.ensurePhysicalSlot(this.slotName);
-    // pg_rewind compares with the source's control file, which says the old timeline until its first checkpoint
-    await upstream.query('checkpoint');
-    await this.#runAsServer('pg_rewind', [
-      `--target-pgdata=${this.dataDir}`,
-      `--source-server=${upstream.conninfo(this.name)} dbname=postgres`,
-      '--no-sync',
-    ]);
-    // it brings the source's settings along
-    await this.writeConfig();
-    await this.becomeStandbyOf(upstream);
+    return pgRewind(this.binDir) !== null;
   }
 
   /** A physical slot that keeps WAL from now on, made if it is missing. */

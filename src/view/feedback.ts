@@ -1,4 +1,5 @@
 import { downstreamOf, excludedBecause, followedSlots, freshLook, logicalSlots } from './select.ts';
+import { templateDatabases } from './templates.ts';
 import type { View } from './view.ts';
 
 /**
@@ -9,7 +10,9 @@ export function needsFeedback(view: View): boolean {
   const look = freshLook(view) ?? view.local.look;
   if (look?.role !== 'standby') return false;
   const wanted = excludedBecause(view) === null && (followedSlots(view)?.length ?? 0) > 0;
-  return wanted || logicalSlots(look).length > 0 || isNeededDownstream(view);
+  return (
+    wanted || templateDatabases(view, look).length > 0 || logicalSlots(look).length > 0 || isNeededDownstream(view)
+  );
 }
 
 function isNeededDownstream(view: View): boolean {

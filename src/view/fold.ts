@@ -5,6 +5,7 @@ import type { ServerLook } from '../domain/server.ts';
 import { ledgerAfterLook, ledgerAfterOutcome } from './ledger.ts';
 import {
   memoryAfterKeys,
+  memoryAfterLedger,
   memoryAfterLook,
   memoryAfterOutcome,
   memoryAfterStart,
@@ -12,8 +13,10 @@ import {
   remember,
   withStanding,
 } from './memory.ts';
+import { nativeAfterOutcome, rememberNative } from './native-memory.ts';
 import type { Observation } from './observation.ts';
 import { currentStatus, sessionId } from './select.ts';
+import { rememberGate } from './standby-gate.ts';
 import { verdictsOf } from './verdict.ts';
 import type { Contact, Failure, Self, Unconfirmed, View } from './view.ts';
 
@@ -53,7 +56,7 @@ export function initialView(self: Self, nowMs: number, nowWallMs: number): View 
 /** The view after one more observation. Pure, total, and the only way in which a View comes to be. */
 export function fold(view: View, observation: Observation): View {
   const timed: View = { ...view, nowMs: Math.max(view.nowMs, observation.atMs), nowWallMs: observation.wallMs };
-  const learnt = remember(learn(timed, observation));
+  const learnt = rememberGate(rememberNative(remember(learn(timed, observation))));
   return withStanding({ ...learnt, verdicts: verdictsOf(learnt) });
 }
 
@@ -87,7 +90,12 @@ function learn(view: View, observation: Observation): View {
         local: { ...view.local, history: { timeline: observation.timeline, switches: observation.switches } },
       };
     case 'ledger':
-      return { ...view, ledger: observation.ledger, savedLedger: observation.ledger };
+      return {
+        ...view,
+        ledger: observation.ledger,
+        savedLedger: observation.ledger,
+        memory: memoryAfterLedger(view, observation.ledger),
+      };
     case 'started':
       return withStarted(view, observation.action);
     case 'outcome':
@@ -126,11 +134,17 @@ function withLook(view: View, look: ServerLook, startedAtMs: number): View {
   const isConfirmed = (entry: Unconfirmed): boolean => entry.index === null && startedAtMs >= entry.sinceMs;
   const isTouched = (name: string): boolean =>
     [`slot:${name}`, 'server'].some((lane) => startedAtMs < (view.unconfirmed.get(lane)?.sinceMs ?? -Infinity));
+  const memory = memoryAfterLook(view, look, startedAtMs);
+  const isUntold = (name: string): boolean => {
+    const told = memory.lastStatus?.extras?.logical.get(name)?.incarnation;
+    return look.role === 'primary' && told !== undefined && told !== memory.born.get(name);
+  };
+  const reports = currentStatus(view.consul.keys)?.extras?.logical ?? null;
   return {
     ...view,
     local: { ...view.local, contact: good(view), trouble: null, look, lookedAtMs: startedAtMs, copyInterrupted: false },
-    memory: memoryAfterLook(view, look, startedAtMs),
-    ledger: ledgerAfterLook(view.ledger, look, isTouched, currentStatus(view.consul.keys)?.extras?.logical ?? null),
+    memory,
+    ledger: ledgerAfterLook(view.ledger, look, isTouched, reports, isUntold),
     unconfirmed: filtered(view.unconfirmed, (entry) => !isConfirmed(entry)),
   };
 }
@@ -165,7 +179,7 @@ function withOutcome(view: View, outcome: Outcome): View {
   failures.delete(keyOf(action));
   return {
     ...next,
-    memory: memoryAfterOutcome(view, outcome),
+    memory: { ...memoryAfterOutcome(view, outcome), native: nativeAfterOutcome(view, outcome) },
     ledger: ledgerAfterOutcome(view, outcome),
     savedLedger: outcome.done.action.kind === 'save_ledger' ? outcome.done.action.ledger : view.savedLedger,
   };

@@ -1,16 +1,24 @@
 import type { Outcome } from '../domain/action.ts';
 import type { LogicalSlotReport } from '../domain/cluster.ts';
 import type { Ledger, LedgerSlot } from '../domain/local.ts';
-import type { ServerLook } from '../domain/server.ts';
+import type { AlterableSetting, ServerLook, SettingChange } from '../domain/server.ts';
 import type { LogicalSlot } from '../domain/slot.ts';
+import { isTemplateName } from '../domain/template.ts';
+import { isOtherIdentity } from './births.ts';
 import { currentStatus } from './select.ts';
 import type { View } from './view.ts';
 
-const unknownSlot: LedgerSlot = { made: false, decodable: false, firstRestartLsn: null, incarnation: null };
+const unknownSlot: LedgerSlot = {
+  made: false,
+  decodable: false,
+  firstRestartLsn: null,
+  incarnation: null,
+  identity: null,
+};
 
 /** The ledger of a server of which nothing is remembered. */
 export function emptyLedger(member: string, systemIdentifier: string): Ledger {
-  return { member, systemIdentifier, slots: new Map(), feedbackSet: false };
+  return { member, systemIdentifier, slots: new Map(), feedbackSet: false, settingsSet: [] };
 }
 
 /**
@@ -18,26 +26,40 @@ export function emptyLedger(member: string, systemIdentifier: string): Ledger {
  * standby the serialized snapshot on disk, or a restart position that has moved on this server, is the proof. Once
  * proved it stays so, since PostgreSQL's own decoding goes on from there. `isTouched` names slots that an action changed
  * after the look began: the look says nothing of them. `reports` is what the leader says of the primary's slots, null
- * when that is not known: a copy counts as made by slotkeeper when the slot on the primary does.
+ * when that is not known: a copy counts as made by slotkeeper when the slot on the primary does. `isUntold` names slots that
+ * are gone, or others now, while the cluster has not been told: only what is remembered here tells that they are, also to
+ * the agent's next run (S3).
  */
 export function ledgerAfterLook(
   ledger: Ledger | null,
   look: ServerLook,
   isTouched: (name: string) => boolean,
   reports: ReadonlyMap<string, LogicalSlotReport> | null,
+  isUntold: (name: string) => boolean,
 ): Ledger | null {
   if (ledger === null) return null;
   const slots = new Map<string, LedgerSlot>();
+  const isMade = (name: string, before: LedgerSlot): boolean => {
+    // Nobody else makes slots of such names. One is found on a primary also when nothing was heard of its making: a
+    // promotion can fall into that, or the agent's death.
+    if (isTemplateName(name)) return true;
+    return look.role === 'primary' ? before.made : (reports?.get(name)?.made ?? before.made);
+  };
   for (const slot of look.slots) {
-    const before = ledger.slots.get(slot.name) ?? unknownSlot;
+    const known = ledger.slots.get(slot.name) ?? unknownSlot;
     if (slot.type === 'physical') {
-      if (before.made) slots.set(slot.name, before);
+      if (known.made) slots.set(slot.name, known);
       continue;
     }
-    const made = look.role === 'standby' ? (reports?.get(slot.name)?.made ?? before.made) : before.made;
-    slots.set(slot.name, isTouched(slot.name) ? before : { ...provenBy(look, slot, before), made });
+    const isOther = isOtherIdentity(known.identity, slot.identity);
+    // What was known of the slot that had its name before says nothing of this one.
+    const before = isOther ? unknownSlot : known;
+    const isKept = isTouched(slot.name) || (isOther && isUntold(slot.name));
+    slots.set(slot.name, isKept ? known : { ...provenBy(look, slot, before), made: isMade(slot.name, before) });
   }
-  for (const [name, before] of ledger.slots) if (!slots.has(name) && isTouched(name)) slots.set(name, before);
+  for (const [name, before] of ledger.slots) {
+    if (!slots.has(name) && (isTouched(name) || isUntold(name))) slots.set(name, before);
+  }
   return sameSlots(ledger.slots, slots) ? ledger : { ...ledger, slots };
 }
 
@@ -45,7 +67,7 @@ function provenBy(look: ServerLook, slot: LogicalSlot, before: LedgerSlot): Ledg
   const first = before.firstRestartLsn ?? slot.restartLsn;
   const moved = first !== null && slot.restartLsn !== null && slot.restartLsn > first;
   const decodable = before.decodable || look.role === 'primary' || slot.snapshotOnDisk === true || moved;
-  return { ...before, decodable, firstRestartLsn: first };
+  return { ...before, decodable, firstRestartLsn: first, identity: slot.identity ?? before.identity };
 }
 
 /** What an action that was done leaves in the ledger. */
@@ -75,8 +97,19 @@ export function ledgerAfterOutcome(view: View, outcome: Extract<Outcome, { kind:
           decodable: true,
           firstRestartLsn: slot.restartLsn,
           incarnation: report?.incarnation ?? null,
+          identity: null,
         });
       }, ledger);
+    }
+    case 'copy_from_template': {
+      const report = currentStatus(view.consul.keys)?.extras?.logical.get(action.slot);
+      return withSlot(ledger, action.slot, {
+        ...unknownSlot,
+        made: report?.made ?? false,
+        // The template was made on this server, so decoding from its start, which is the copy's, starts right.
+        decodable: true,
+        incarnation: report?.incarnation ?? null,
+      });
     }
     case 'drop_slot': {
       if (result !== true) return ledger;
@@ -86,9 +119,24 @@ export function ledgerAfterOutcome(view: View, outcome: Extract<Outcome, { kind:
     }
     case 'set_feedback':
       return { ...ledger, feedbackSet: action.mode === 'on' };
+    case 'alter_settings':
+      return { ...ledger, settingsSet: settingsAfter(ledger.settingsSet, action.changes) };
     default:
       return ledger;
   }
+}
+
+/** What we set is ours to take back; what was reset is not ours any more. Sorted, so that equal ledgers look equal. */
+function settingsAfter(
+  before: readonly AlterableSetting[],
+  changes: readonly SettingChange[],
+): readonly AlterableSetting[] {
+  const settings = new Set(before);
+  for (const { name, value } of changes) {
+    if (value === null) settings.delete(name);
+    else settings.add(name);
+  }
+  return [...settings].sort();
 }
 
 function withSlot(ledger: Ledger, name: string, slot: LedgerSlot): Ledger {
@@ -103,7 +151,8 @@ function sameSlots(a: ReadonlyMap<string, LedgerSlot>, b: ReadonlyMap<string, Le
       other?.made !== slot.made ||
       other.decodable !== slot.decodable ||
       other.firstRestartLsn !== slot.firstRestartLsn ||
-      other.incarnation !== slot.incarnation
+      other.incarnation !== slot.incarnation ||
+      other.identity !== slot.identity
     ) {
       return false;
     }

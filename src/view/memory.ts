@@ -1,14 +1,25 @@
 import type { Action, Outcome } from '../domain/action.ts';
 import type { ClusterKeys } from '../domain/cluster.ts';
 import { leaderName } from '../domain/cluster.ts';
+import type { Ledger } from '../domain/local.ts';
 import type { Lsn } from '../domain/lsn.ts';
 import type { ServerLook } from '../domain/server.ts';
-import type { Xid } from '../domain/xid.ts';
-import { xidPrecedes } from '../domain/xid.ts';
-import { protectionOf } from './chain.ts';
+import { bornBetween } from './births.ts';
+import { withMissedPromotion } from './missed-promotion.ts';
+import { noNativeMemory } from './native-memory.ts';
 import type { FollowedSlot } from './select.ts';
-import { currentStatus, excludedBecause, findSlot, followedSlots, freshLook, logicalSlots } from './select.ts';
-import type { CopyMemory, Memory, SlotMemory, View } from './view.ts';
+import {
+  configOf,
+  currentStatus,
+  excludedBecause,
+  findSlot,
+  followedSlots,
+  freshLook,
+  logicalSlots,
+} from './select.ts';
+import { memoryOf, unknownSlot } from './slot-memory.ts';
+import { gateAfterChange } from './standby-gate.ts';
+import type { CopyMemory, Memory, View } from './view.ts';
 
 /**
  * How many writes of `status` may follow each other at once, and how many a second refill that: with the member keys of
@@ -27,7 +38,13 @@ export function noMemory(nowMs: number): Memory {
     slots: new Map(),
     marksTimeline: null,
     movedAtMs: null,
+    consumers: new Map(),
+    walMovedAtMs: null,
+    snapshotLoggedAtMs: null,
+    uncreated: new Map(),
+    native: noNativeMemory(nowMs),
     standing: null,
+    formerSelf: null,
     promotion: null,
     born: new Map(),
     lastStatus: null,
@@ -36,6 +53,8 @@ export function noMemory(nowMs: number): Memory {
     missing: { names: '', sinceMs: nowMs },
     copies: new Map(),
     feedback: null,
+    feedbackHurriedAtMs: null,
+    gate: { slots: null, lastChange: null },
     statusBudget: { tokens: statusBurst, atMs: nowMs },
     statusWrittenAtMs: null,
     memberWrittenAtMs: null,
@@ -44,14 +63,13 @@ export function noMemory(nowMs: number): Memory {
   };
 }
 
-const unknownSlot: SlotMemory = { protectedFrom: null, aheadSinceMs: null, lastAdvance: null };
-
 /** What newer keys add to the memory. */
 export function memoryAfterKeys(view: View, keys: ClusterKeys): Memory {
   const index = membersIndexOf(keys);
   const { membersIndex } = view.memory;
   return {
     ...view.memory,
+    formerSelf: view.consul.keys === null ? (keys.members.get(view.self.name)?.value ?? null) : view.memory.formerSelf,
     lastStatus: keys.status?.value ?? view.memory.lastStatus,
     lastSlotHistory: keys.slotHistory?.value ?? view.memory.lastSlotHistory,
     membersIndex: index === membersIndex.next ? membersIndex : { ...membersIndex, next: index, nextAtMs: view.nowMs },
@@ -76,9 +94,12 @@ export function memoryAfterLook(view: View, look: ServerLook, startedAtMs: numbe
   const feedback = before?.startedAtWallMs === look.startedAtWallMs ? view.memory.feedback : null;
   const membersIndex = { proven: startedAtMs >= nextAtMs ? next : proven, next, nextAtMs };
   const memory = { ...view.memory, feedback, membersIndex };
-  if (before === null || before.systemIdentifier !== look.systemIdentifier) return memory;
-  const moved = movedSlots(before, look) ? view.nowMs : memory.movedAtMs;
-  if (look.role === 'standby') return { ...memory, movedAtMs: moved, born: new Map(), promotion: null };
+  if (before !== null && before.systemIdentifier !== look.systemIdentifier) return memory;
+  if (look.role === 'standby') {
+    const movedAtMs = before !== null && movedSlots(before, look) ? view.nowMs : memory.movedAtMs;
+    return { ...memory, movedAtMs, born: new Map(), promotion: null };
+  }
+  if (before === null) return { ...memory, born: bornBetween(memory.born, null, look, view.ledger) };
   if (before.role === 'standby') {
     return {
       ...memory,
@@ -90,24 +111,26 @@ export function memoryAfterLook(view: View, look: ServerLook, startedAtMs: numbe
           : { timeline: look.timeline, atWallMs: view.nowWallMs, before: memory.standing },
     };
   }
-  return { ...memory, movedAtMs: moved, born: bornBetween(memory.born, before, look) };
+  return {
+    ...memory,
+    movedAtMs: movedSlots(before, look) ? view.nowMs : memory.movedAtMs,
+    walMovedAtMs: before.currentLsn === look.currentLsn ? memory.walMovedAtMs : view.nowMs,
+    born: bornBetween(memory.born, before, look, view.ledger),
+  };
+}
+
+/**
+ * What was remembered is read after the first look: a slot that is another one than it says must be known as such before
+ * anything is published of it.
+ */
+export function memoryAfterLedger({ local, memory }: View, ledger: Ledger): Memory {
+  if (local.look?.role !== 'primary') return memory;
+  return { ...memory, born: bornBetween(memory.born, null, local.look, ledger) };
 }
 
 function movedSlots(before: ServerLook, look: ServerLook): boolean {
   const positions = new Map(logicalSlots(before).map((slot) => [slot.name, slot.confirmedFlushLsn]));
   return logicalSlots(look).some((slot) => positions.get(slot.name) !== slot.confirmedFlushLsn);
-}
-
-/** A slot is born with its first position: while it is being made it is listed, but no consumer can use it yet. */
-function bornBetween(born: ReadonlyMap<string, Lsn>, before: ServerLook, look: ServerLook): ReadonlyMap<string, Lsn> {
-  const made = logicalSlots(before).filter((slot) => slot.confirmedFlushLsn !== null);
-  const old = new Set(made.map((slot) => slot.name));
-  const next = new Map<string, Lsn>();
-  for (const slot of logicalSlots(look)) {
-    const first = old.has(slot.name) ? born.get(slot.name) : slot.confirmedFlushLsn;
-    if (first != null) next.set(slot.name, first);
-  }
-  return next;
 }
 
 export function memoryAfterStart(view: View, action: Action): Memory {
@@ -160,10 +183,21 @@ export function memoryAfterOutcome(view: View, outcome: Extract<Outcome, { kind:
       }
       return { ...memory, copies, slots };
     }
+    case 'hurry_feedback':
+      return { ...memory, feedbackHurriedAtMs: view.nowMs };
+    case 'log_standby_snapshot':
+      return { ...memory, snapshotLoggedAtMs: view.nowMs };
+    case 'copy_from_template': {
+      const slots = new Map(memory.slots);
+      slots.delete(action.slot);
+      return { ...memory, slots };
+    }
     case 'set_feedback':
       return { ...memory, feedback: { mode: action.mode, atMs: view.nowMs } };
+    case 'alter_settings':
+      return { ...memory, gate: gateAfterChange(view, action) };
     case 'publish_slot_history':
-      return { ...memory, promotion: null };
+      return { ...memory, promotion: null, formerSelf: null };
     case 'register_service':
       return { ...memory, service: { state: action.service, atMs: view.nowMs }, checkReportedAtMs: view.nowMs };
     case 'report_check':
@@ -203,7 +237,8 @@ export function remember(view: View): View {
   const look = freshLook(view);
   const followed = followedSlots(view);
   if (look === null) return view;
-  if (look.role === 'primary' || followed === null) return unfollowed(view, look);
+  if (look.role === 'primary') return withMissedPromotion(withUncreated(unfollowed(view, look), look), look);
+  if (followed === null) return unfollowed(view, look);
   const marksTimeline = currentStatus(view.consul.keys)?.extras?.timeline ?? null;
   const isOtherPrimary = marksTimeline !== view.memory.marksTimeline;
   const slots = new Map(view.memory.slots);
@@ -218,9 +253,23 @@ export function remember(view: View): View {
       ...view.memory,
       slots,
       marksTimeline,
+      consumers: consumersAfter(view, followed),
       missing: names === view.memory.missing.names ? view.memory.missing : { names, sinceMs: view.nowMs },
     },
   };
+}
+
+function consumersAfter(view: View, followed: readonly FollowedSlot[]): Memory['consumers'] {
+  const before = view.memory.consumers;
+  const isSame =
+    followed.length === before.size && followed.every((slot) => before.get(slot.name)?.position === slot.position);
+  if (isSame) return before;
+  return new Map(
+    followed.map(({ name, position }) => {
+      const known = before.get(name);
+      return [name, known?.position === position ? known : { position, movedAtMs: view.nowMs }];
+    }),
+  );
 }
 
 /**
@@ -233,10 +282,21 @@ function unfollowed(view: View, look: ServerLook): View {
   const slots = new Map(
     [...view.memory.slots].map(([name, slot]) => [
       name,
-      { ...slot, protectedFrom: isKept ? slot.protectedFrom : null, aheadSinceMs: null },
+      { ...slot, ...(isKept ? {} : { protectedFrom: null, protectedSinceLsn: null }), aheadSinceMs: null },
     ]),
   );
   return { ...view, memory: { ...view.memory, slots } };
+}
+
+/** Since when each declared slot is missing on this primary: what its creation waits for is not waited for long. */
+function withUncreated(view: View, look: ServerLook): View {
+  const before = view.memory.uncreated;
+  const uncreated = new Map<string, number>();
+  for (const [name, declared] of configOf(view).slots) {
+    if (declared.type === 'logical' && findSlot(look, name) === undefined)
+      uncreated.set(name, before.get(name) ?? view.nowMs);
+  }
+  return { ...view, memory: { ...view.memory, uncreated } };
 }
 
 /** Keeps what a standby knows of its slots while it knows it, for the record of a promotion. */
@@ -244,31 +304,12 @@ export function withStanding(view: View): View {
   const look = freshLook(view);
   const followed = followedSlots(view);
   if (look?.role !== 'standby' || followed === null) return view;
+  // A look into a promotion can have the old role and the new timeline: its verdicts are not those of before.
+  const timeline = currentStatus(view.consul.keys)?.extras?.timeline ?? look.timeline;
+  if (look.receiver === null && look.timeline > timeline) return view;
   const published = new Map(followed.map((slot) => [slot.name, slot.position]));
   return {
     ...view,
     memory: { ...view.memory, standing: { timeline: look.timeline, verdicts: view.verdicts, published } },
   };
-}
-
-function memoryOf(view: View, look: ServerLook, followed: FollowedSlot, isOtherPrimary: boolean): SlotMemory {
-  const before = view.memory.slots.get(followed.name) ?? unknownSlot;
-  const local = findSlot(look, followed.name);
-  if (local?.type !== 'logical' || local.catalogXmin === null)
-    return { ...before, protectedFrom: null, aheadSinceMs: null };
-  const ahead = local.confirmedFlushLsn !== null && local.confirmedFlushLsn > followed.position;
-  return {
-    ...before,
-    aheadSinceMs: ahead ? (before.aheadSinceMs ?? view.nowMs) : null,
-    protectedFrom: protectedFrom(view, isOtherPrimary ? null : before.protectedFrom, followed, local.catalogXmin),
-  };
-}
-
-/** The mark that the slot's own catalog_xmin has to reach; null = the chain does not protect what the slot needs now. */
-function protectedFrom(view: View, before: Xid | null, followed: FollowedSlot, catalogXmin: Xid): Xid | null {
-  const protection = protectionOf(view, catalogXmin);
-  if (protection.kind === 'unprotected') return null;
-  const mark = before ?? (protection.confirmed ? followed.report.catalogXmin : null);
-  // Once the slot has passed the mark, its own catalog_xmin is what the chain protects: the mark need not be kept.
-  return mark !== null && xidPrecedes(mark, catalogXmin) ? catalogXmin : mark;
 }

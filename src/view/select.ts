@@ -1,3 +1,4 @@
+import { onceForEach } from '../base/once.ts';
 import type { ClusterKeys, Key, LogicalSlotReport, Member, Status } from '../domain/cluster.ts';
 import { leaderName } from '../domain/cluster.ts';
 import type { DynamicConfig, SlotMatcher } from '../domain/config.ts';
@@ -5,6 +6,7 @@ import type { Lsn } from '../domain/lsn.ts';
 import type { ServerLook } from '../domain/server.ts';
 import type { LogicalSlot, PhysicalSlot, Slot } from '../domain/slot.ts';
 import { tableSyncSlotPattern } from '../domain/slot.ts';
+import { isTemplateName } from '../domain/template.ts';
 import type { View } from './view.ts';
 
 /** What holds where the cluster configuration has no key of that name, or no configuration was read yet. */
@@ -18,8 +20,13 @@ export const defaultConfig: DynamicConfig = {
   failoverSlots: {
     synchronizeSlotNames: null,
     dropExtraSlots: true,
-    restart: 'allow',
+    restart: null,
     method: 'auto',
+    templateDatabases: [],
+    standbySlotNames: null,
+    standbySlotsMinConfirmed: -1,
+    standbySlotsMaxLagBytes: 16 * 1024 * 1024,
+    standbySlotsGraceSeconds: 10,
     recreateLost: false,
   },
 };
@@ -102,16 +109,16 @@ export interface FollowedSlot {
 }
 
 /** The logical slots that standbys are to have; null = not known (no leader, or its status is not there yet). */
-export function followedSlots(view: View): readonly FollowedSlot[] | null {
+export const followedSlots = onceForEach((view: View): readonly FollowedSlot[] | null => {
   const status = currentStatus(view.consul.keys);
   if (status?.extras == null) return null;
   const followed: FollowedSlot[] = [];
   for (const [name, report] of status.extras.logical) {
     const position = status.slots.get(name);
-    if (position !== undefined) followed.push({ name, report, position });
+    if (position !== undefined && !isTemplateName(name)) followed.push({ name, report, position });
   }
   return followed.sort((a, b) => (a.name < b.name ? -1 : 1));
-}
+});
 
 /** The members that stream through `name`, directly or not. */
 export function downstreamOf(keys: ClusterKeys, name: string): readonly string[] {
@@ -134,7 +141,7 @@ export function downstreamOf(keys: ClusterKeys, name: string): readonly string[]
  * The member that this server streams from: the one whose connection URL has the receiver's host and port; else the one
  * that the tag `replicatefrom` names; else the leader when the receiver's slot is active there.
  */
-export function ownUpstream(view: View): string | null {
+export const ownUpstream = onceForEach((view: View): string | null => {
   const look = view.local.look;
   const keys = view.consul.keys;
   if (look?.role !== 'standby' || keys === null) return null;
@@ -151,10 +158,25 @@ export function ownUpstream(view: View): string | null {
     if (name !== view.self.name && key.value?.extras?.physical.get(slot)?.active === true) return name;
   }
   return null;
+});
+
+interface Address {
+  readonly host: string;
+  readonly port: number;
 }
 
-function addressOf(key: Key<Member>): { host: string; port: number } | null {
-  const url = key.value?.connUrl ?? null;
+/** Member keys stay the same objects until they are written anew, and taking a URL apart is work. */
+const addresses = new WeakMap<Key<Member>, Address | null>();
+
+function addressOf(key: Key<Member>): Address | null {
+  const known = addresses.get(key);
+  if (known !== undefined) return known;
+  const address = addressIn(key.value?.connUrl ?? null);
+  addresses.set(key, address);
+  return address;
+}
+
+function addressIn(url: string | null): Address | null {
   if (url === null || !URL.canParse(url)) return null;
   const parsed = new URL(url);
   return {
@@ -164,7 +186,7 @@ function addressOf(key: Key<Member>): { host: string; port: number } | null {
 }
 
 /** Why this member is to have no logical slots; null = it is. Holds for everything that streams through it too. */
-export function excludedBecause(view: View): string | null {
+export const excludedBecause = onceForEach((view: View): string | null => {
   const own = exclusionOf(view.self.tags.nofailover, view.self.tags.nostream);
   if (own !== null) return `this member is tagged ${own}`;
   const keys = view.consul.keys;
@@ -178,7 +200,7 @@ export function excludedBecause(view: View): string | null {
     upstream = member?.extras?.upstream ?? null;
   }
   return null;
-}
+});
 
 function exclusionOf(nofailover: boolean, nostream: boolean): string | null {
   if (nofailover) return 'nofailover';

@@ -1,10 +1,15 @@
 import type { LostSlot } from '../domain/cluster.ts';
-import { formatLsn, snapshotFileName } from '../domain/lsn.ts';
+import { formatLsn } from '../domain/lsn.ts';
 import type { ServerLook } from '../domain/server.ts';
 import type { LogicalSlot, SlotVerdict, Verdict } from '../domain/slot.ts';
-import { slotNameFromMemberName } from '../domain/slot.ts';
+import { invalidationOf, slotNameFromMemberName } from '../domain/slot.ts';
 import { xidPrecedes } from '../domain/xid.ts';
+import { isTemplateName } from '../domain/template.ts';
+import { majorOf } from '../domain/version.ts';
 import { protectionOf } from './chain.ts';
+import { undecodableBecause } from './decodable.ts';
+import { mayRestartFor, methodOf, templatesSince } from './method.ts';
+import { nativeVerdict } from './native.ts';
 import type { FollowedSlot } from './select.ts';
 import {
   configOf,
@@ -19,6 +24,7 @@ import {
   logicalSlots,
   physicalSlots,
 } from './select.ts';
+import { templateFor } from './templates.ts';
 import type { View } from './view.ts';
 
 /**
@@ -76,12 +82,13 @@ function onStandby(view: View, look: ServerLook): SlotVerdict[] {
         type: 'logical',
         verdict: verdictOnStandby(view, look, slot, local?.type === 'logical' ? local : undefined),
         position: local?.type === 'logical' ? local.confirmedFlushLsn : null,
+        method: methodOf(view, look, slot),
       });
     }
   }
   for (const slot of logicalSlots(look)) {
     if (names.has(slot.name) && excluded === null) continue;
-    if (isTransient(slot) || isIgnored(configOf(view).ignoreSlots, slot)) continue;
+    if (isTransient(slot) || isTemplateName(slot.name) || isIgnored(configOf(view).ignoreSlots, slot)) continue;
     const reason = excluded !== null && names.has(slot.name) ? excluded : 'the primary has no such slot to follow';
     verdicts.push({
       slot: slot.name,
@@ -129,17 +136,13 @@ function verdictOnStandby(
   if (followed.report.invalidation !== null) {
     return { kind: 'lost', reason: `PostgreSQL invalidated it on the primary: ${followed.report.invalidation}` };
   }
+  if (methodOf(view, look, followed) === 'native') return nativeVerdict(view, look, followed, local);
   if (local === undefined) {
-    const skipped = view.memory.copies.get(followed.name)?.skipped ?? null;
-    return notReady(skipped === null ? 'not on this standby yet' : `not on this standby yet: ${skipped}`);
+    const waits = missingBecause(view, look, followed);
+    return notReady(waits === null ? 'not on this standby yet' : `not on this standby yet: ${waits}`);
   }
   const damage = damageOf(followed, local);
   if (damage !== null) return damage;
-  if (local.synced) {
-    return local.temporary
-      ? notReady("PostgreSQL's own synchronisation has not made it persistent yet")
-      : { kind: 'ready' };
-  }
   if (local.temporary) return notReady('it is a temporary slot');
   const position = local.confirmedFlushLsn;
   if (position !== null && position > followed.position) {
@@ -155,12 +158,8 @@ function verdictOnStandby(
       `at ${formatLsn(position)}, while this standby has replayed only to ${formatLsn(look.replayedLsn ?? 0n)}`,
     );
   }
-  if (view.ledger === null) return notReady('the agent has just started');
-  if (view.ledger.slots.get(local.name)?.decodable !== true) {
-    return notReady(
-      `decoding may start too late: the snapshot ${snapshotFileName(local.restartLsn)} is not here, and restart_lsn has not moved yet`,
-    );
-  }
+  const undecodable = undecodableBecause(view, local);
+  if (undecodable !== null) return notReady(undecodable);
   const timeline = currentStatus(view.consul.keys)?.extras?.timeline;
   if (timeline !== look.timeline)
     return notReady(`this standby is on timeline ${look.timeline}, the primary on ${timeline ?? '?'}`);
@@ -168,12 +167,53 @@ function verdictOnStandby(
   if (protection.kind === 'unprotected') return notReady(protection.why);
   const from = view.memory.slots.get(local.name)?.protectedFrom ?? null;
   if (from === null) return notReady('the primary has not confirmed yet that catalog rows are protected all the way');
-  if (xidPrecedes(local.catalogXmin, from)) {
+  if (xidPrecedes(local.catalogXmin, from) && !survived(view, look, local.name)) {
     return notReady(
       `its catalog_xmin ${local.catalogXmin} is older than ${from}, from which on catalog rows are known to be protected`,
     );
   }
+  if (isOlderThanSource(view, look, followed, local)) {
+    return notReady(
+      `it was here before the slot was made on the primary, so the catalog rows that it needs from ${local.catalogXmin} on may be gone: its restart position has to pass ${formatLsn(followed.report.incarnation)}`,
+    );
+  }
   return { kind: 'ready' };
+}
+
+/**
+ * Whether the slot here is what is left of an earlier one of that name. A slot that is made on the primary takes over the
+ * oldest catalog_xmin that any slot there has, also one that a standby's feedback has brought back after the rows were
+ * removed: below 16, where PostgreSQL marks nothing, such a mark proves nothing for a slot that is older.
+ */
+function isOlderThanSource(view: View, look: ServerLook, { name, report }: FollowedSlot, local: LogicalSlot): boolean {
+  if (majorOf(look.versionNum) >= templatesSince || local.restartLsn === null) return false;
+  const isItsCopy = view.ledger?.slots.get(name)?.incarnation === report.incarnation;
+  return !isItsCopy && local.restartLsn < report.incarnation;
+}
+
+/**
+ * From 16 on PostgreSQL invalidates a slot when it replays that rows are removed which the slot needs (FACTS 2): one that
+ * is still good where everything from before the protection is replayed has lost none.
+ */
+function survived(view: View, look: ServerLook, slot: string): boolean {
+  const since = view.memory.slots.get(slot)?.protectedSinceLsn ?? null;
+  return majorOf(look.versionNum) >= templatesSince && since !== null && (look.replayedLsn ?? 0n) >= since;
+}
+
+/** What a followed slot that is not here waits for; null = nothing that is known. */
+function missingBecause(view: View, look: ServerLook, followed: FollowedSlot): string | null {
+  const skipped = view.memory.copies.get(followed.name)?.skipped ?? null;
+  if (methodOf(view, look, followed) === 'template') {
+    const answer = templateFor(look, followed);
+    if (answer.kind === 'making') return answer.why;
+    if (answer.kind === 'newer') {
+      const way = mayRestartFor(view, look) ? 'or by a file copy' : 'or allow a restart with failover_slots.restart';
+      return `${answer.why}, ${skipped === null ? way : `and by a file copy it could not be: ${skipped}`}`;
+    }
+    return view.failures.get(`copy_from_template:${followed.name}`)?.message ?? null;
+  }
+  if (skipped !== null) return skipped;
+  return mayRestartFor(view, look) ? null : 'it takes a restart, which failover_slots.restart does not allow';
 }
 
 /** Why the local slot can't serve and has to be replaced; null = it can. */
@@ -196,10 +236,6 @@ export function damageOf(followed: FollowedSlot, local: LogicalSlot): Verdict | 
     };
   }
   return null;
-}
-
-export function invalidationOf(slot: LogicalSlot): string | null {
-  return slot.invalidation ?? (slot.walStatus === 'lost' ? 'wal_removed' : null);
 }
 
 function notReady(reason: string): Verdict {

@@ -1,9 +1,9 @@
-import type { ClusterKeys, SlotHistoryEntry, Status } from '../domain/cluster.ts';
+import type { ClusterKeys, Member, SlotHistoryEntry, Status } from '../domain/cluster.ts';
 import type { DynamicConfig, Tags } from '../domain/config.ts';
 import type { Ledger, TimelineSwitch } from '../domain/local.ts';
 import type { Lsn } from '../domain/lsn.ts';
 import type { Problem } from '../domain/problem.ts';
-import type { ServerLook, ServerTrouble } from '../domain/server.ts';
+import type { ServerLook, ServerTrouble, SettingChange } from '../domain/server.ts';
 import type { ServiceState } from '../domain/service.ts';
 import type { SlotVerdict } from '../domain/slot.ts';
 import type { Xid } from '../domain/xid.ts';
@@ -83,6 +83,8 @@ export interface SlotMemory {
    * it is not valid now (FACTS 2, "Readiness"). Good only on the timeline `Memory.marksTimeline`.
    */
   readonly protectedFrom: Xid | null;
+  /** How far the primary had written when that protection became valid; null with `protectedFrom`. */
+  readonly protectedSinceLsn: Lsn | null;
   readonly aheadSinceMs: number | null;
   /** How long the last advance took and when it ended: the next one waits in proportion. */
   readonly lastAdvance: {
@@ -121,14 +123,92 @@ export interface CopyMemory {
   readonly triedFrom: Lsn | null;
 }
 
+/** What must be remembered about a physical slot that the gate is asked to wait for, because one look cannot show it. */
+export interface GateSlotMemory {
+  /** The member that streams through it, as last known; null = the slot was asked for by its own name. */
+  readonly member: string | null;
+  /** The oldest end of the WAL that a look has shown and that it has not confirmed yet; null = it has confirmed all. */
+  readonly owes: { readonly lsn: Lsn; readonly sinceMs: number } | null;
+  /** Why it is not in service, and since when it has not been; null = it is. */
+  readonly out: { readonly why: string; readonly sinceMs: number } | null;
+  /** Whether it can be waited for at all: the slot is here, keeps WAL, and its member streams from this server. */
+  readonly isListable: boolean;
+  /** In service, or out of it for no longer than the grace. */
+  readonly isCounted: boolean;
+}
+
+/** What must be remembered about the gate (`standby-gate.ts`). */
+export interface GateMemory {
+  /** The physical slots that are asked for, while this server is a primary and a gate is to be kept; null = not so. */
+  readonly slots: ReadonlyMap<string, GateSlotMemory> | null;
+  /** The last change of its settings: one that has no effect is not made again in a loop. */
+  readonly lastChange: {
+    readonly changes: readonly SettingChange[];
+    readonly atMs: number;
+    /** A server that was started again may say something else now. */
+    readonly serverStartedAtWallMs: number | null;
+  } | null;
+}
+
+/** Where a slot that PostgreSQL synchronised to this standby was when it was first seen on the present timeline. */
+export interface SyncedFrom {
+  readonly position: Lsn;
+  readonly sinceMs: number;
+  /** The primary's slot has been there, or PostgreSQL has moved this one since: it is not past its consumer. */
+  readonly isConfirmed: boolean;
+}
+
+/** A slot on a primary that nobody uses. */
+export interface IdleSlot {
+  readonly position: Lsn;
+  /** Since when it is there. */
+  readonly sinceMs: number;
+  /** The last attempt to move it, and which one it was; `moved` false = changes wait for its consumer. */
+  readonly tried: { readonly count: number; readonly atMs: number; readonly moved: boolean } | null;
+}
+
+/** Why a slot that PostgreSQL synchronises to this standby is not usable yet. */
+export type SyncState = 'missing' | 'temporary' | 'unproven';
+
+/** What must be remembered for PostgreSQL's own synchronisation of slots (`native-memory.ts`). */
+export interface NativeMemory {
+  /** Standby: the timeline for which `synced` and `waiting` are good. */
+  readonly timeline: number | null;
+  readonly synced: ReadonlyMap<string, SyncedFrom>;
+  /** Standby: the slots that PostgreSQL has not made usable yet, and since when they are the same, in the same state. */
+  readonly waiting: { readonly slots: ReadonlyMap<string, SyncState>; readonly sinceMs: number };
+  /** Standby: where those begin on the primary, as one text, and since when there. */
+  readonly waitingFor: { readonly starts: string; readonly sinceMs: number };
+  /** Standby: when slots were last synchronised on our request. */
+  readonly syncedAtMs: number | null;
+  /** Standby: since when a slot that PostgreSQL keeps is behind what is published and received; null = none is. */
+  readonly behindSinceMs: number | null;
+  /** Standby: when settings were changed of which no effect has been seen: such a change is not made again in a loop. */
+  readonly settings: ReadonlyMap<string, number>;
+  /** Primary: slots that were marked for synchronisation before the promotion, and are not any more. */
+  readonly marked: readonly string[];
+  /** Primary: slots that are marked for synchronisation and that nobody uses. */
+  readonly idle: ReadonlyMap<string, IdleSlot>;
+}
+
 export interface Memory {
   readonly slots: ReadonlyMap<string, SlotMemory>;
   /** The primary's timeline when the marks `protectedFrom` were taken: another primary protected other rows. */
   readonly marksTimeline: number | null;
   /** When a followed slot was last seen to move: looks are quick while slots move. */
   readonly movedAtMs: number | null;
+  /** Where the consumer of each followed slot is, as published, and when that was last seen to change. */
+  readonly consumers: ReadonlyMap<string, { readonly position: Lsn; readonly movedAtMs: number }>;
+  /** Primary: when its WAL was last seen to grow: where there is load, new slots are to be expected. */
+  readonly walMovedAtMs: number | null;
+  /** Primary: when the running transactions were last logged for others. */
+  readonly snapshotLoggedAtMs: number | null;
+  /** Primary: since when each declared logical slot is known to be missing here. */
+  readonly uncreated: ReadonlyMap<string, number>;
   /** Kept while this server is a standby, and through the moment in which it is promoted. */
   readonly standing: Standing | null;
+  /** This member's key as an earlier run of the agent left it; null once it has served, or when there was none. */
+  readonly formerSelf: Member | null;
   /** A promotion that is not in `slot_history` yet. */
   readonly promotion: Promotion | null;
   /** Primary: where slots were that appeared since the agent looked first; tells a re-made slot from the old one. */
@@ -145,6 +225,9 @@ export interface Memory {
   readonly copies: ReadonlyMap<string, CopyMemory>;
   /** The last change of hot_standby_feedback: one that has no effect is not made again in a loop. */
   readonly feedback: { readonly mode: 'on' | 'reset'; readonly atMs: number } | null;
+  readonly gate: GateMemory;
+  readonly native: NativeMemory;
+  readonly feedbackHurriedAtMs: number | null;
   /** Writes of `status` that may be done at once; refills with time. */
   readonly statusBudget: { readonly tokens: number; readonly atMs: number };
   readonly statusWrittenAtMs: number | null;

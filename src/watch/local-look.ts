@@ -14,6 +14,8 @@ export type LocalNews = Extract<
   { kind: 'look' | 'server_trouble' | 'ledger' | 'timeline_history' | 'problem' }
 >;
 
+export type Emit = (news: LocalNews) => void;
+
 /** What was told once and need not be asked again. */
 export interface Remembered {
   ledgerIsRead: boolean;
@@ -37,22 +39,23 @@ const historyPauseMs = 10_000;
  * One look, and what follows from it: after the first one that succeeds the ledger (which belongs to the system
  * identifier that was seen), and on a primary, once for each timeline, its history. Never throws.
  */
-export async function* lookOnce(
+export async function lookOnce(
   server: LocalServer,
   clock: Clock,
   remembered: Remembered,
+  emit: Emit,
   stop: AbortSignal,
-): AsyncGenerator<LocalNews> {
+): Promise<void> {
   const startedAtMs = clock.monotonicMs();
   const seen = await answerOf(clock, stop, 'look at the server', (signal) => server.look(signal));
   if (!seen.ok) {
-    yield await troubleOf(server, clock, seen.error, stop);
+    emit(await troubleOf(server, clock, seen.error, stop));
     return;
   }
   const look = seen.value;
-  yield { kind: 'look', startedAtMs, look };
-  if (!remembered.ledgerIsRead) yield* readLedger(server, clock, remembered, stop);
-  yield* readHistory(server, clock, remembered, look, stop);
+  emit({ kind: 'look', startedAtMs, look });
+  if (!remembered.ledgerIsRead) await readLedger(server, clock, remembered, emit, stop);
+  await readHistory(server, clock, remembered, look, emit, stop);
 }
 
 async function troubleOf(server: LocalServer, clock: Clock, error: unknown, stop: AbortSignal): Promise<LocalNews> {
@@ -66,33 +69,35 @@ async function troubleOf(server: LocalServer, clock: Clock, error: unknown, stop
   };
 }
 
-async function* readLedger(
+async function readLedger(
   server: LocalServer,
   clock: Clock,
   remembered: Remembered,
+  emit: Emit,
   stop: AbortSignal,
-): AsyncGenerator<LocalNews> {
+): Promise<void> {
   const read = await answerOf(clock, stop, 'read the ledger', () => server.readLedger());
   let ledger: Ledger;
   if (read.ok) {
     ledger = read.value;
   } else if (read.error instanceof LedgerError) {
     ledger = read.error.empty;
-    yield { kind: 'problem', present: true, problem: ledgerProblem(read.error) };
+    emit({ kind: 'problem', present: true, problem: ledgerProblem(read.error) });
   } else {
     return;
   }
   remembered.ledgerIsRead = true;
-  yield { kind: 'ledger', ledger };
+  emit({ kind: 'ledger', ledger });
 }
 
-async function* readHistory(
+async function readHistory(
   server: LocalServer,
   clock: Clock,
   remembered: Remembered,
   look: ServerLook,
+  emit: Emit,
   stop: AbortSignal,
-): AsyncGenerator<LocalNews> {
+): Promise<void> {
   const { timeline } = look;
   if (look.role !== 'primary' || remembered.historyOf === timeline) return;
   const notBeforeMs = remembered.historyNotBeforeMs;
@@ -102,11 +107,11 @@ async function* readHistory(
   if (read.ok) {
     remembered.historyOf = timeline;
     remembered.historyNotBeforeMs = null;
-    if (notBeforeMs !== null) yield { kind: 'problem', present: false, problem: historyProblem('') };
-    yield { kind: 'timeline_history', timeline, switches: read.value };
+    if (notBeforeMs !== null) emit({ kind: 'problem', present: false, problem: historyProblem('') });
+    emit({ kind: 'timeline_history', timeline, switches: read.value });
   } else {
     remembered.historyNotBeforeMs = clock.monotonicMs() + historyPauseMs;
-    yield { kind: 'problem', present: true, problem: historyProblem(describeError(read.error)) };
+    emit({ kind: 'problem', present: true, problem: historyProblem(describeError(read.error)) });
   }
 }
 

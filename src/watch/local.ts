@@ -1,26 +1,9 @@
-import {
-  type Observable,
-  concat,
-  defer,
-  distinctUntilChanged,
-  filter,
-  finalize,
-  from,
-  ignoreElements,
-  map,
-  merge,
-  repeat,
-  scan,
-  shareReplay,
-  startWith,
-  switchMap,
-  take,
-  timer,
-} from 'rxjs';
+import { Observable, Subscription } from 'rxjs';
 import type { Clock } from '../base/clock.ts';
 import type { LocalServer } from '../postgres/port.ts';
 import type { Observation } from '../view/observation.ts';
-import { type Remembered, lookOnce, nothingRemembered } from './local-look.ts';
+import { type Emit, lookOnce, nothingRemembered } from './local-look.ts';
+import { Rhythm } from './rhythm.ts';
 
 export interface LocalWatch {
   readonly server: LocalServer;
@@ -31,61 +14,31 @@ export interface LocalWatch {
   readonly nudge$: Observable<unknown>;
 }
 
-/** Until `pace$` has said anything. */
-const firstPaceMs = 1_000;
-
 /**
  * The local server as observations: one look after the other, never two at once, never ending and never failing (what
  * fails is an observation, too). The call under way is aborted when the subscriber leaves.
  */
 export function watchLocal({ server, clock, pace$, nudge$ }: LocalWatch): Observable<Observation> {
-  return defer(() => {
-    const remembered = nothingRemembered();
-    const paceMs$ = pace$.pipe(
-      startWith(firstPaceMs),
-      distinctUntilChanged(),
-      shareReplay({ bufferSize: 1, refCount: true }),
-    );
-    // Counted, so that a nudge that comes while a look is under way is not lost.
-    const nudges$ = nudge$.pipe(
-      scan((count) => count + 1, 0),
-      startWith(0),
-      shareReplay({ bufferSize: 1, refCount: true }),
-    );
-
-    const looks$ = nudges$.pipe(
-      take(1),
-      switchMap((seenNudges) =>
-        concat(
-          oneLook(server, clock, remembered),
-          pauseUntil(clock, paceMs$, nudges$.pipe(filter((count) => count > seenNudges))),
-        ),
-      ),
-      repeat(),
-    );
-    // The first two only keep alive between looks what the looks read.
-    return merge(paceMs$.pipe(ignoreElements()), nudges$.pipe(ignoreElements()), looks$);
-  });
-}
-
-function oneLook(server: LocalServer, clock: Clock, remembered: Remembered): Observable<Observation> {
-  return defer(() => {
+  return new Observable((subscriber) => {
     const stop = new AbortController();
-    return from(lookOnce(server, clock, remembered, stop.signal)).pipe(
-      map((news): Observation => ({ ...news, atMs: clock.monotonicMs(), wallMs: clock.wallMs() })),
-      finalize(() => stop.abort('over')),
-    );
+    const rhythm = new Rhythm(clock);
+    const inputs = new Subscription(() => {
+      stop.abort('over');
+      rhythm.nudge();
+    });
+    const error = (bug: unknown): void => subscriber.error(bug);
+    inputs.add(pace$.subscribe({ next: (paceMs) => rhythm.setPace(paceMs), error }));
+    inputs.add(nudge$.subscribe({ next: () => rhythm.nudge(), error }));
+    const emit: Emit = (news) => subscriber.next({ ...news, atMs: clock.monotonicMs(), wallMs: clock.wallMs() });
+    look(server, clock, rhythm, emit, stop.signal).catch(error);
+    return inputs;
   });
 }
 
-/** Completes when the newest pace, counted from now, is over, or with the first nudge. */
-function pauseUntil(clock: Clock, paceMs$: Observable<number>, nudge$: Observable<unknown>): Observable<never> {
-  return defer(() => {
-    // Counted from the end of the look: a pace that changes all the time must not put the next look off for ever.
-    const sinceMs = clock.monotonicMs();
-    const due$ = paceMs$.pipe(
-      switchMap((paceMs) => timer(Math.max(0, sinceMs + paceMs - clock.monotonicMs()), clock.scheduler)),
-    );
-    return merge(due$, nudge$).pipe(take(1), ignoreElements());
-  });
+async function look(server: LocalServer, clock: Clock, rhythm: Rhythm, emit: Emit, stop: AbortSignal): Promise<void> {
+  const remembered = nothingRemembered();
+  while (!stop.aborted) {
+    await lookOnce(server, clock, remembered, emit, stop);
+    await rhythm.wait();
+  }
 }

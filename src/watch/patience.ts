@@ -22,29 +22,39 @@ const over = 'over';
  * Runs one call for at most `limitMs` on the agent's clock, or until `signal` is aborted; then the call is aborted and
  * what `givenUp` makes is thrown, whether the call listens or not.
  */
-export async function within<T>(
+export function within<T>(
   clock: Clock,
   limitMs: number,
   signal: AbortSignal,
   call: (signal: AbortSignal) => Promise<T>,
   givenUp: (stopped: boolean) => Error,
 ): Promise<T> {
-  if (signal.aborted) throw givenUp(true);
-  const inner = new AbortController();
-  const giveUp = (): void => inner.abort(over);
-  signal.addEventListener('abort', giveUp, { once: true });
-  const finished = new AbortController();
-  const given = call(inner.signal);
-  const patience = pause(clock, limitMs, signal, finished.signal).then((): never => {
-    throw givenUp(signal.aborted);
+  return new Promise<T>((resolve, reject) => {
+    if (signal.aborted) {
+      reject(givenUp(true));
+      return;
+    }
+    const inner = new AbortController();
+    const giveUp = (): void => {
+      end();
+      reject(givenUp(signal.aborted));
+      inner.abort(over);
+    };
+    const timer = clock.scheduler.schedule(giveUp, Math.max(0, limitMs));
+    const end = (): void => {
+      timer.unsubscribe();
+      signal.removeEventListener('abort', giveUp);
+    };
+    signal.addEventListener('abort', giveUp, { once: true });
+    const answer = begun(call, inner.signal);
+    answer.then(end, end);
+    answer.then(resolve, reject);
   });
-  try {
-    return await Promise.race([given, patience]);
-  } finally {
-    signal.removeEventListener('abort', giveUp);
-    finished.abort(over);
-    giveUp();
-  }
+}
+
+/** A call that throws before it has a promise is one that rejects. */
+async function begun<T>(call: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
+  return call(signal);
 }
 
 /** One call to Consul: ConsulError when it is given up. */

@@ -24,19 +24,20 @@ describe.each(clusterMajors())('an agent killed during a file copy, PostgreSQL %
   const serverOf = (name: string) => cluster().member(name).server;
   const standbys = ['beta', 'gamma'];
   const made: string[] = [];
+  const fileCopy = { method: 'file_copy' };
 
   async function declare(slot: string): Promise<void> {
     made.push(slot);
     const slots: Record<string, unknown> = memberSlots(cluster());
     for (const name of made) slots[name] = { type: 'logical', database: 'postgres', plugin: 'test_decoding' };
-    await cluster().configure({ slots });
+    await cluster().configure({ slots, failover_slots: fileCopy });
   }
 
   test('before anything is copied', async () => {
     await serverOf('alpha').query('create table written (id bigint primary key)');
     await cluster().startAgents();
     await untilLeads(cluster(), 'alpha');
-    await cluster().configure({ slots: memberSlots(cluster()) });
+    await cluster().configure({ slots: memberSlots(cluster()), failover_slots: fileCopy });
     for (const name of standbys) await untilSlots(serverOf(name), { has: ['alpha'] });
   });
 

@@ -36,7 +36,7 @@ describe.each(clusterMajors())('what is done with slots and what is not, Postgre
     cluster().configure({
       loop_wait: 2,
       slots: { ...slots, ...memberSlots(cluster()) },
-      failover_slots: failoverSlots,
+      failover_slots: { method: 'file_copy', ...failoverSlots },
     });
   let gammaStarted = '';
 

@@ -7,7 +7,7 @@ import { memberSlots, twoStandbys, useCluster } from '../support/cluster.ts';
 import { patienceMs, untilLeads, untilReady, untilSlots, untilSynchronous } from '../support/cluster-state.ts';
 import { eventually } from '../support/eventually.ts';
 import { clusterMajors } from '../support/majors.ts';
-import { startTransactions, type Transactions } from '../support/transactions.ts';
+import { overlappingTransactions, type Transactions } from '../support/transactions.ts';
 
 /**
  * FACTS 2: under ordinary load a slot copied without the snapshot of its restart position loses what was not read yet,
@@ -27,6 +27,8 @@ describe.each(clusterMajors())('slots copied under overlapping transactions, Pos
     await readsFrom.query('create table written (id bigint primary key)');
     await readsFrom.query('create publication written for table written');
     moving = consumerOf('moving', () => readsFrom);
+    const findPrimary = () => Promise.resolve(serverOf('alpha').connUrl());
+    transactions = overlappingTransactions({ findPrimary, table: 'written', writers: 8 });
     return () => moving.stop();
   });
 
@@ -62,10 +64,13 @@ describe.each(clusterMajors())('slots copied under overlapping transactions, Pos
     await cluster().startAgents('alpha');
     await untilLeads(cluster(), 'alpha');
     const slot = { type: 'logical', database: 'postgres', plugin: 'pgoutput' };
-    await cluster().configure({ slots: { moving: slot, idle: slot, ...memberSlots(cluster()) } });
+    await cluster().configure({
+      slots: { moving: slot, idle: slot, ...memberSlots(cluster()) },
+      failover_slots: { method: 'file_copy' },
+    });
     await untilSlots(serverOf('alpha'), { has: ['moving', 'idle'] });
     // what was written before there was a slot is nobody's loss
-    transactions = startTransactions(serverOf('alpha'), { table: 'written', writers: 8 });
+    transactions.start();
     onTestFailed(() => transactions.stop());
     moving.start();
 

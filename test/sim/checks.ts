@@ -1,10 +1,14 @@
 import { decodeSlotHistory } from '../../src/consul/codec/history.ts';
 import { decodeStatus } from '../../src/consul/codec/status.ts';
+import { formatLsn } from '../../src/domain/lsn.ts';
+import type { SlotHistoryEntry } from '../../src/domain/cluster.ts';
 import type { Commit } from './consul-state.ts';
-import { isFollowed } from './scope-config.ts';
+import { type Goal, unfinished } from './at-rest.ts';
+import { GateChecks } from './gate-checks.ts';
 import { simKeys, type AgentRun } from './sim-agent.ts';
 import { traceTurn } from './trace-turn.ts';
 import { SlotChecks } from './slot-checks.ts';
+import { isRecorded, type Loss, SlotPast } from './slot-past.ts';
 import { VerdictChecks } from './verdict-checks.ts';
 import { Violation } from './violation.ts';
 import type { Member, Witness, World } from './world.ts';
@@ -19,8 +23,12 @@ export class Checks {
   violation: Violation | null = null;
   /** Whether Consul has lost its data in this history: then nobody can know of slots that were lost before. */
   consulLostData = false;
+  /** The records of lost changes as an agent wrote them last, whatever somebody put over them by hand. */
+  #written: readonly SlotHistoryEntry[] = [];
   readonly #world: World;
+  readonly #past: SlotPast;
   readonly #slots: SlotChecks;
+  readonly #gate: GateChecks;
   readonly #verdicts: VerdictChecks;
   readonly #still = new Map<string, { position: bigint; sinceMs: number }>();
   readonly #told = new Map<string, string>();
@@ -32,7 +40,9 @@ export class Checks {
     const fail = (violation: Violation): void => {
       this.fail(violation);
     };
-    this.#slots = new SlotChecks(world, fail);
+    this.#past = new SlotPast(world);
+    this.#slots = new SlotChecks(world, this.#past, fail);
+    this.#gate = new GateChecks(world, fail);
     this.#verdicts = new VerdictChecks(world, fail);
   }
 
@@ -45,9 +55,21 @@ export class Checks {
   witness(): Witness {
     return {
       moved: (...change) => this.#slots.moved(...change),
+      movedIdle: (...change) => this.#slots.movedIdle(...change),
       created: (...change) => this.#slots.created(...change),
       copied: (...change) => this.#slots.copied(...change),
+      templated: (...change) => this.#slots.templated(...change),
       dropped: (...change) => this.#slots.dropped(...change),
+      marked: (...change) => this.#slots.marked(...change),
+      altered: (...change) => this.#slots.altered(...change),
+      stopped: (...change) => this.#slots.stopped(...change),
+      began: (slot, consumer) => {
+        this.#requireRecorded(this.#past.began(slot, consumer));
+      },
+      promoting: (server, old) => {
+        this.#past.promoting();
+        this.#gate.promoting(server, old);
+      },
       committed: (commit) => this.#committed(commit),
       turned: (run) => {
         this.#turned = run;
@@ -67,7 +89,9 @@ export class Checks {
     this.#turned = null;
     if (world.time.nowMs() - this.#sampledAtMs < sampleMs) return;
     this.#sampledAtMs = world.time.nowMs();
+    this.#past.observe();
     this.#slots.observe();
+    this.#gate.observe();
     for (const member of world.members) {
       this.#verdicts.checkMemory(member);
       this.#verdicts.checkPublished(member);
@@ -76,74 +100,43 @@ export class Checks {
     }
   }
 
-  /**
-   * When faults are over: what is not yet as it has to be; null = nothing. `goal`: that all slots can be used, or also
-   * that they are where the primary's are.
-   */
-  unfinished(goal: 'ready' | 'level'): string | null {
-    const world = this.#world;
-    const { primary } = world.ha;
-    for (const member of world.members) {
-      if (member.server.state !== 'up') return `${member.name} is down`;
-      if (member.agent?.life.alive !== true) return `the agent of ${member.name} is not running`;
-      if (member.server.unfitBecause !== null) {
-        if (member.agent.turn?.plan.problems.length === 0)
-          return `${member.name} says nothing of what is wrong with its server`;
-        continue;
-      }
-      if (member.server === primary || member.tags.nofailover === true) continue;
-      // Nothing protects catalog rows through a server that slotkeeper has to leave alone.
-      if (this.#world.cluster.above(member.server).some((server) => server.unfitBecause !== null)) continue;
-      for (const source of primary.logicalSlots()) {
-        if (!isFollowed(world.config, source) || source.invalidation !== null) continue;
-        const why = this.#unfinishedSlot(member, source.name, goal === 'level' ? source.confirmed : null);
-        if (why !== null) return why;
-      }
-      for (const slot of member.server.logicalSlots()) {
-        if (!primary.slots.has(slot.name) && !world.config.ignored.includes(slot.name))
-          return `slot ${slot.name} is left over on ${member.name}`;
-      }
-    }
-    return this.#unrecordedGap();
+  /** When faults are over: what is not yet as it has to be; null = nothing. */
+  unfinished(goal: Goal): string | null {
+    return unfinished(this.#world, goal) ?? this.#unrecordedGap();
   }
 
-  #unfinishedSlot(member: Member, name: string, confirmed: bigint | null): string | null {
-    const turn = member.agent?.turn ?? null;
-    // A stated reason to wait counts as done: too often copied, or no room for another slot.
-    const stated = turn?.plan.holds.find(({ why }) => /copied a short while ago|max_replication_slots/.test(why));
-    if (stated !== undefined) return null;
-    const slot = member.server.logical(name);
-    const verdict = turn?.view.verdicts.find((each) => each.slot === name)?.verdict;
-    if (slot === undefined) return `slot ${name} is not on ${member.name}; holds: ${JSON.stringify(turn?.plan.holds)}`;
-    if (verdict?.kind !== 'ready') return `slot ${name} on ${member.name} is not ready: ${JSON.stringify(verdict)}`;
-    return confirmed === null || slot.confirmed === confirmed
-      ? null
-      : `slot ${name} on ${member.name} is at ${slot.confirmed}, not at ${confirmed}`;
-  }
-
-  /** S3: whatever was made anew at "now" has a record of what was lost. */
+  /** S3: whatever a consumer lost is on record. */
   #unrecordedGap(): string | null {
-    if (this.consulLostData) return null;
-    const value = this.#world.consul.state.keys.get(simKeys.slotHistory)?.value ?? '[]';
-    const gaps = (decodeSlotHistory(value, () => undefined) ?? []).flatMap((entry) => entry.gaps);
-    const silent = this.#slots.madeAnew.find(({ slot }) => !gaps.some((gap) => gap.slot === slot));
-    return silent === undefined
-      ? null
-      : `S3: slot ${silent.slot} was made anew at ${silent.atMs} ms without a gap record`;
+    const value = this.#world.consul.state.keys.get(simKeys.slotHistory)?.value ?? '';
+    const loss = this.consulLostData ? null : this.#past.unrecorded(decodeSlotHistory(value, () => undefined) ?? []);
+    return loss === null ? null : `S3: ${lossText(loss)} has no gap record`;
+  }
+
+  #requireRecorded(loss: Loss | null): void {
+    if (loss === null || this.consulLostData || isRecorded(loss, this.#written)) return;
+    this.fail(new Violation('S3', `${lossText(loss)} was not on record when the slot was made anew`));
   }
 
   #committed(commit: Commit): void {
     const { state } = this.#world.consul;
     for (const [key, entry] of commit.entries) {
       this.#trace(commit, key, entry === null);
-      if (key === simKeys.status)
-        this.#slots.published(decodeStatus(entry?.value ?? '', () => undefined)?.slots.keys() ?? []);
+      if (key === simKeys.status) this.#published(entry?.value ?? '');
+      if (key === simKeys.slotHistory && commit.by !== null)
+        this.#written = decodeSlotHistory(entry?.value ?? '', () => undefined) ?? [];
       const isLeaders = key === simKeys.status || key === simKeys.history || key === simKeys.slotHistory;
       if (!isLeaders || entry === null || commit.by === null) continue;
       const holder = state.ownerOf(state.keys.get(simKeys.leader)?.session ?? null);
       if (holder === commit.by) continue;
       this.fail(new Violation('S6', `${commit.by} wrote ${key}, while ${holder ?? 'nobody'} holds the leader key`));
     }
+  }
+
+  #published(value: string): void {
+    const status = decodeStatus(value, () => undefined);
+    if (status === null) return;
+    this.#past.published(status);
+    this.#slots.published(status);
   }
 
   #trace(commit: Commit, key: string, isDeleted: boolean): void {
@@ -168,7 +161,8 @@ export class Checks {
       const couldMove =
         isCalm &&
         server.unfitBecause === null &&
-        isFollowed(this.#world.config, slot) &&
+        this.#world.isFollowed(slot) &&
+        !slot.synced &&
         member.tags.nofailover !== true &&
         server.streaming &&
         server.role === 'standby' &&
@@ -183,4 +177,8 @@ export class Checks {
       }
     }
   }
+}
+
+function lossText(loss: Loss): string {
+  return `what slot ${loss.slot} lost from ${formatLsn(loss.from)} on, at ${loss.atMs} ms,`;
 }

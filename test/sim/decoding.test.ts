@@ -1,12 +1,22 @@
 import { expect, test } from 'vitest';
 import { flawOf } from './oracle.ts';
 import { PgServer } from './pg-server.ts';
+import { beginSlot, finishSlot } from './slot-creation.ts';
 import { Branch } from './wal.ts';
+
+const orders = { name: 'orders', database: 'app', plugin: 'pgoutput', madeBy: 'operator' } as const;
 
 /** The simulated servers behave as FACTS section 2 says that real ones do. */
 
 function primary(): PgServer {
-  const setup = { name: 'p', versionNum: 150_018, maxSlots: 10, walLevel: 'logical', keepBytes: 1_000_000n } as const;
+  const setup = {
+    name: 'p',
+    versionNum: 150_018,
+    maxSlots: 10,
+    walLevel: 'logical',
+    keepBytes: 1_000_000n,
+    slotKeepBytes: null,
+  } as const;
   const server = new PgServer(setup, new Branch(1, null, 0x3000000n), 100);
   server.role = 'primary';
   server.start(0);
@@ -27,8 +37,8 @@ function standbyOf(source: PgServer, copies: 'state file' | 'state file and snap
 /** A slot whose restart position has a transaction running across it, with an unread change after it. */
 function busyPrimary(): PgServer {
   const server = primary();
-  const slot = server.addLogicalSlot('orders', 'app', 'pgoutput', 'operator');
-  expect(server.finishCreation(slot)).toBe(true);
+  const slot = beginSlot(server, orders);
+  expect(finishSlot(server, slot)).toBe(true);
   const across = server.begin(100n);
   server.logRunning();
   const restart = server.branch.end - 64n;
@@ -44,10 +54,10 @@ function busyPrimary(): PgServer {
 test('a slot waits in its creation for every transaction that runs', () => {
   const server = primary();
   const running = server.begin(100n);
-  const slot = server.addLogicalSlot('orders', 'app', 'pgoutput', 'operator');
-  expect(server.finishCreation(slot)).toBe(false);
+  const slot = beginSlot(server, orders);
+  expect(finishSlot(server, slot)).toBe(false);
   server.end(running, 'commit', 50n);
-  expect(server.finishCreation(slot)).toBe(true);
+  expect(finishSlot(server, slot)).toBe(true);
 });
 
 test('the state file alone loses a transaction that ran at the restart position', () => {

@@ -19,14 +19,28 @@ export class HaManager {
   readonly #random: Random;
   readonly #cluster: PgCluster;
   readonly #trace: Trace;
+  readonly #promoting: (server: PgServer, old: PgServer) => void;
+  /** How it makes physical slots and writes `primary_conninfo`. */
+  readonly #reservesWal: boolean;
+  readonly #upstreamDatabase: string | null;
   #busy = false;
 
-  constructor(time: VirtualTime, random: Random, cluster: PgCluster, primary: PgServer, trace: Trace) {
+  constructor(
+    time: VirtualTime,
+    random: Random,
+    cluster: PgCluster,
+    primary: PgServer,
+    trace: Trace,
+    promoting: (server: PgServer, old: PgServer) => void,
+  ) {
+    this.#promoting = promoting;
     this.#time = time;
     this.#random = random;
     this.#cluster = cluster;
     this.primary = primary;
     this.#trace = trace;
+    this.#reservesWal = random.chance(0.6);
+    this.#upstreamDatabase = random.chance(0.3) ? 'postgres' : null;
     this.#mend();
   }
 
@@ -37,12 +51,14 @@ export class HaManager {
   /** Lets `server` stream from `upstream` through the physical slot of its name. */
   attach(server: PgServer, upstream: PgServer): void {
     const slot = slotNameFromMemberName(server.name);
+    if (upstream.slots.get(slot)?.invalidation != null) upstream.slots.delete(slot);
     if (!upstream.slots.has(slot) && upstream.state === 'up' && upstream.slots.size < upstream.setup.maxSlots) {
-      upstream.addPhysicalSlot(slot, 'operator');
+      upstream.addPhysicalSlot(slot, 'operator', this.#reservesWal);
     }
     server.role = 'standby';
     server.upstream = upstream;
     server.primarySlotName = slot;
+    server.upstreamDatabase = this.#upstreamDatabase;
     this.#touch(server);
     this.#trace.add('ha', `${server.name} follows ${upstream.name}`);
   }
@@ -113,6 +129,7 @@ export class HaManager {
   #promote(server: PgServer): void {
     const highest = Math.max(server.branch.timeline, this.primary.branch.timeline);
     server.replayPaused = false;
+    this.#promoting(server, this.primary);
     server.promote(highest + 1);
     this.primary = server;
     this.#touch(server);

@@ -15,21 +15,27 @@ import {
   configChanges,
   configGoesBad,
   feedbackSwitchedOff,
-  foundSlotChanges,
-  slotDroppedOnStandby,
-  slotMadeAnew,
+  writersRest,
 } from './operator-events.ts';
 import type { Random } from './random.ts';
 import {
   failover,
   replayFails,
   serverLinkSlow,
-  slotInvalidated,
   splitBrain,
+  standbyGone,
   standbyRebuilt,
   standbyRestarts,
   switchover,
 } from './server-events.ts';
+import {
+  failoverMarkChanges,
+  foundSlotChanges,
+  slotDroppedOnStandby,
+  slotInvalidated,
+  slotMadeAnew,
+  slotMadeAnewUnseen,
+} from './slot-events.ts';
 import type { World } from './world.ts';
 
 /** What can happen, with how often it does in relation to the others. */
@@ -47,9 +53,13 @@ const events: readonly (readonly [weight: number, event: Event])[] = [
   [3, hostileKey],
   [5, foundSlotChanges],
   [2, slotMadeAnew],
+  [2, slotMadeAnewUnseen],
+  [3, failoverMarkChanges],
+  [2, writersRest],
   [2, slotInvalidated],
   [7, replayFails],
   [2, standbyRestarts],
+  [2, standbyGone],
   [2, feedbackSwitchedOff],
   [2, slotDroppedOnStandby],
   [6, failover],
@@ -70,7 +80,7 @@ export function trouble(world: World, checks: Checks, untilMs: number): void {
     world.disturb();
     world.time.in(random.int(100, 2 * calm), next);
   };
-  world.time.in(random.int(1_000, 12_000), next);
+  world.time.in(random.int(1_000, Math.min(12_000, untilMs / 2)), next);
 }
 
 /** Everything works again, agents run, and the configuration is a good one. */
@@ -87,7 +97,9 @@ export function heal(world: World): void {
       member.server.start(world.time.nowMs());
     }
   }
-  world.writeConfig({ ...world.config, pause: false, restart: 'allow', recreateLost: true });
+  // Where slots come without a restart, they have to.
+  const restart = world.major >= 16 ? null : 'allow';
+  world.writeConfig({ ...world.config, pause: false, restart, recreateLost: true });
   world.disturb();
 }
 

@@ -6,7 +6,7 @@ import type { VirtualTime } from './virtual-time.ts';
 export interface LinkFaults {
   /** `cut` = every call fails at once; `black_hole` = no call ever gets anywhere. */
   mode: 'ok' | 'cut' | 'black_hole';
-  /** The longest one-way trip, in milliseconds. */
+  /** The longest one-way trip, in milliseconds, where it is longer than usual. */
   maxTripMs: number;
   /** How often an answer gets lost although the question took effect. */
   lostAnswers: number;
@@ -15,7 +15,7 @@ export interface LinkFaults {
 }
 
 export function healthyLink(): LinkFaults {
-  return { mode: 'ok', maxTripMs: 3, lostAnswers: 0, duplicated: 0 };
+  return { mode: 'ok', maxTripMs: 0, lostAnswers: 0, duplicated: 0 };
 }
 
 export interface LinkContext {
@@ -23,6 +23,8 @@ export interface LinkContext {
   readonly random: Random;
   readonly life: Life;
   readonly faults: LinkFaults;
+  /** The longest one-way trip while nothing is wrong, in milliseconds. */
+  readonly usualTripMs: number;
   /** The error of a call that does not get through. */
   readonly broken: (why: string) => Error;
   /** How long the client waits for an answer before it gives up by itself. */
@@ -58,7 +60,7 @@ export function callOver<T>(link: LinkContext, signal: AbortSignal, effect: () =
       timeout.cancelled = true;
       if (life.alive) deliver();
     };
-    const trip = (): number => random.next() * faults.maxTripMs;
+    const trip = (): number => random.next() * Math.max(faults.maxTripMs, link.usualTripMs);
     if (faults.mode === 'black_hole') return;
     time.in(
       trip(),

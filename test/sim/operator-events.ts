@@ -1,9 +1,9 @@
 import { later } from './event.ts';
 import type { Random } from './random.ts';
-import { badConfigs, type ScopeConfig } from './scope-config.ts';
+import { badConfigs, databaseOf, mayRestart, type ScopeConfig, someGate } from './scope-config.ts';
 import type { World } from './world.ts';
 
-// What people do: to agents, to the configuration, to slots and settings by hand.
+// What people do to agents, to the configuration and to settings.
 
 export function agentDies(world: World, random: Random): void {
   const member = random.pick(world.members);
@@ -28,16 +28,24 @@ export function configChanges(world: World, random: Random): void {
   const logical = new Map(config.logical);
   const name = random.pick(['orders', 'bills', 'stock']);
   if (logical.has(name) && random.chance(0.5)) logical.delete(name);
-  else logical.set(name, { database: 'app', plugin: 'pgoutput' });
-  const next: Partial<ScopeConfig> = random.pick<Partial<ScopeConfig>>([
+  else logical.set(name, { database: databaseOf(name), plugin: 'pgoutput', failover: random.chance(0.3) });
+  const always: Partial<ScopeConfig>[] = [
     { logical },
     { logical },
     { physical: config.physical.length === 0 ? ['backup'] : [] },
     { pause: !config.pause },
-    { restart: config.restart === 'allow' ? 'never' : 'allow' },
+    { restart: mayRestart(config, world.major) ? 'never' : 'allow' },
     { ignored: config.ignored.length === 0 ? ['found_b'] : [] },
     { recreateLost: !config.recreateLost },
-  ]);
+  ];
+  const sinceSixteen: Partial<ScopeConfig>[] = [
+    { method: random.pick(['auto', 'auto', 'native', 'template', 'file_copy']) },
+    { restart: null },
+    { templateDatabases: config.templateDatabases.length === 0 ? ['postgres'] : [] },
+    { gate: config.gate === null || random.chance(0.5) ? someGate(random) : null },
+    { filter: random.pick(['default', 'found', 'all']) },
+  ];
+  const next = random.pick(world.major >= 16 ? [...always, ...sinceSixteen] : always);
   world.writeConfig({ ...config, ...next });
 }
 
@@ -48,59 +56,19 @@ export function configGoesBad(world: World, random: Random): void {
   });
 }
 
-export function foundSlotChanges(world: World, random: Random): void {
-  const { primary } = world.ha;
-  const name = random.pick(['found_a', 'found_b', 'other']);
-  if (primary.state !== 'up' || primary.role !== 'primary') return;
-  const slot = primary.logical(name);
-  if (slot === undefined) makeSlot(world, name);
-  else if (random.chance(0.4)) {
-    world.trace.add('operator', `drops slot ${name} on ${primary.name}`);
-    primary.slots.delete(name);
-  }
-}
-
-export function slotMadeAnew(world: World, random: Random): void {
-  const { primary } = world.ha;
-  if (primary.state !== 'up' || primary.role !== 'primary') return;
-  const slots = primary.logicalSlots().filter((slot) => !slot.creating);
-  if (slots.length === 0) return;
-  const { name, madeBy } = random.pick(slots);
-  world.trace.add('operator', `makes slot ${name} anew on ${primary.name}`);
-  primary.slots.delete(name);
-  // PostgreSQL gives slots no identity: one that is made anew while nobody looks still passes for slotkeeper's.
-  makeSlot(world, name, random.chance(0.2) ? 'test_decoding' : 'pgoutput', madeBy);
-}
-
-function makeSlot(world: World, name: string, plugin = 'pgoutput', madeBy: 'agent' | 'operator' = 'operator'): void {
-  const { primary } = world.ha;
-  if (primary.slots.size >= primary.setup.maxSlots) return;
-  const slot = primary.addLogicalSlot(name, 'app', plugin, madeBy);
-  world.trace.add('operator', `makes slot ${name} on ${primary.name}`);
-  const finish = (): void => {
-    if (primary.slots.get(name) !== slot || primary.state !== 'up') return;
-    if (!primary.finishCreation(slot)) {
-      world.time.in(100, finish, false);
-      return;
-    }
-    world.workload.follow(slot);
-  };
-  world.time.in(100, finish, false);
-}
-
-export function slotDroppedOnStandby(world: World, random: Random): void {
-  const { server } = random.pick(world.members);
-  const slots = server.role === 'standby' ? server.logicalSlots() : [];
-  if (slots.length === 0) return;
-  const { name } = random.pick(slots);
-  world.trace.add('operator', `drops slot ${name} on the standby ${server.name}`);
-  server.slots.delete(name);
-}
-
 export function feedbackSwitchedOff(world: World, random: Random): void {
   const { server } = random.pick(world.members);
   world.trace.add('operator', `switches hot_standby_feedback off on ${server.name}`);
   server.feedback.altered = false;
   server.feedback.configured = false;
   world.ha.changedAtMs.set(server.name, world.time.nowMs());
+}
+
+/** Nobody writes for a while: no records of the running transactions come by themselves either. */
+export function writersRest(world: World, random: Random): void {
+  world.trace.add('operator', 'writers rest');
+  world.workload.writing = false;
+  later(world, random.int(3_000, 20_000), () => {
+    world.workload.writing = true;
+  });
 }

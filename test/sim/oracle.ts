@@ -7,7 +7,7 @@ import type { Branch, FullXid } from './wal.ts';
 
 /** Why a consumer would miss something. `outside`: it depends on what somebody did to the primary's slot. */
 export interface Flaw {
-  readonly kind: 'absent' | 'outside' | 'position' | 'wal' | 'rows' | 'decoding';
+  readonly kind: 'absent' | 'outside' | 'temporary' | 'position' | 'wal' | 'rows' | 'decoding';
   readonly what: string;
 }
 
@@ -29,6 +29,7 @@ export function flawOf(
   if (source.database !== slot.database || source.plugin !== slot.plugin) {
     return { kind: 'outside', what: 'it is a slot of another plugin or database' };
   }
+  if (slot.temporary || slot.creating) return { kind: 'temporary', what: 'a promotion removes it' };
   if (slot.invalidation !== null)
     return {
       kind: slot.invalidation === 'rows_removed' ? 'rows' : 'outside',
@@ -47,10 +48,10 @@ export function flawOf(
     };
   }
   const horizon = catalogHorizonAfterReplay(standby);
-  if (horizon > slot.catalogXmin) {
+  if (horizon > slot.needsRowsFrom) {
     return {
       kind: 'rows',
-      what: `catalog rows from xid ${slot.catalogXmin} on are needed, vacuum removed those before ${horizon}`,
+      what: `catalog rows from xid ${slot.needsRowsFrom} on are needed, vacuum removed those before ${horizon}`,
     };
   }
   const missed = missedBy(standby, slot);

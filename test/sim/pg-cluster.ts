@@ -1,4 +1,5 @@
 import type { Lsn } from '../../src/domain/lsn.ts';
+import { runSyncWorker } from './native-sync.ts';
 import type { PgServer } from './pg-server.ts';
 import { least, takeFeedback } from './pg-slot.ts';
 import type { Random } from './random.ts';
@@ -23,20 +24,32 @@ export class PgCluster {
   readonly streams = new Map<string, StreamFaults>();
   readonly #time: VirtualTime;
   readonly #random: Random;
+  readonly #told: (server: PgServer, what: string) => void;
   /** `wal_receiver_status_interval`. */
   readonly #feedbackEveryMs: number;
   readonly #feedbackAtMs = new Map<string, number>();
   readonly #pulls = new Map<string, number>();
 
-  constructor(time: VirtualTime, random: Random) {
+  constructor(time: VirtualTime, random: Random, told: (server: PgServer, what: string) => void) {
     this.#time = time;
     this.#random = random;
+    this.#told = told;
     this.#feedbackEveryMs = random.int(500, 10_000);
   }
 
   add(server: PgServer): void {
     this.servers.set(server.name, server);
-    this.streams.set(server.name, { broken: false, replayEveryPulls: 1 });
+    const stream: StreamFaults = { broken: false, replayEveryPulls: 1 };
+    this.streams.set(server.name, stream);
+    runSyncWorker(
+      server,
+      this.#time,
+      this.#random.fork(),
+      () => stream.broken,
+      (what) => {
+        this.#told(server, `slot synchronisation stops: ${what}`);
+      },
+    );
     this.#pull(server);
   }
 
@@ -64,10 +77,19 @@ export class PgCluster {
     if (upstream === null) return 'no upstream';
     if (standby.state !== 'up' || upstream.state !== 'up') return 'a server is down';
     if (this.streams.get(standby.name)?.broken === true) return 'the link is broken';
-    if (standby.primarySlotName !== '' && !upstream.slots.has(standby.primarySlotName)) return 'no such physical slot';
+    if (standby.primarySlotName !== '') {
+      const slot = upstream.slots.get(standby.primarySlotName);
+      if (slot === undefined) return 'no such physical slot';
+      if (slot.invalidation !== null) return 'requested WAL segment has been removed';
+    }
     if (!upstream.branch.contains(standby.branch, standby.received)) return 'it has diverged';
     if (standby.received < upstream.oldestWal) return 'requested WAL segment has been removed';
     return null;
+  }
+
+  /** A reload: what a standby has to say goes up with its next message. */
+  reload(server: PgServer): void {
+    this.#feedbackAtMs.delete(server.name);
   }
 
   #pull(standby: PgServer): void {
@@ -146,5 +168,7 @@ export function cloneData(server: PgServer, source: PgServer, oldestWal: Lsn): v
   for (const [xid, began] of source.running) server.running.set(xid, began);
   server.nextXid = source.nextXid;
   server.feedback = { ...server.feedback, altered: source.feedback.altered };
+  server.settings.altered.clear();
+  for (const [name, value] of source.settings.altered) server.settings.altered.set(name, value);
   server.panic = null;
 }

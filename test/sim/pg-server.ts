@@ -1,7 +1,8 @@
 import type { Ledger } from '../../src/domain/local.ts';
-import type { Lsn } from '../../src/domain/lsn.ts';
+import { type Lsn, minLsn } from '../../src/domain/lsn.ts';
 import { majorOf, oldestMajor } from '../../src/domain/version.ts';
 import { decode } from './decoding.ts';
+import { PgSettings } from './pg-settings.ts';
 import { least, type LogicalPgSlot, moveSlot, type PgSlot, type PhysicalPgSlot, savedOf } from './pg-slot.ts';
 import { Branch, type FullXid } from './wal.ts';
 
@@ -12,6 +13,8 @@ export interface ServerSetup {
   readonly walLevel: 'logical' | 'replica';
   /** How much WAL is kept that no slot holds. */
   readonly keepBytes: bigint;
+  /** `max_slot_wal_keep_size`: a slot that holds more is invalidated; null = it may hold all. */
+  readonly slotKeepBytes: bigint | null;
 }
 
 /**
@@ -42,11 +45,20 @@ export class PgServer {
   primarySlotName = '';
   /** From postgresql.conf, and from ALTER SYSTEM over it. */
   feedback: { configured: boolean; altered: boolean } = { configured: false, altered: false };
+  readonly settings = new PgSettings();
+  /** `dbname` in `primary_conninfo`. */
+  upstreamDatabase: string | null = null;
   replayPaused = false;
+  /** PostgreSQL's own synchronisation of slots is at work here. */
+  isSyncing = false;
   /** What agents leave in the data directory. */
   readonly files: { ledger: Ledger | null; copyInterrupted: boolean } = { ledger: null, copyInterrupted: false };
   streaming = false;
-  #origins = 0;
+  #slotsMade = 0;
+  readonly #decoded = new WeakMap<
+    LogicalPgSlot,
+    { readonly branch: Branch; readonly restart: Lsn; readonly to: Lsn }
+  >();
 
   constructor(setup: ServerSetup, branch: Branch, nextXid: FullXid) {
     this.setup = setup;
@@ -95,11 +107,13 @@ export class PgServer {
     return xid;
   }
 
-  end(xid: FullXid, how: 'commit' | 'abort', bytes: bigint): void {
+  /** `foreign`: it commits, and changed nothing that a consumer gets. */
+  end(xid: FullXid, how: 'commit' | 'foreign' | 'abort', bytes: bigint): void {
     const began = this.running.get(xid);
     if (began === undefined) return;
     this.running.delete(xid);
-    this.branch.append(how === 'commit' ? { kind: 'commit', xid, began } : { kind: 'abort', xid }, bytes);
+    const changes = how === 'commit';
+    this.branch.append(how === 'abort' ? { kind: 'abort', xid } : { kind: 'commit', xid, began, changes }, bytes);
     this.#written();
   }
 
@@ -110,11 +124,17 @@ export class PgServer {
     this.#written();
   }
 
+  /** What PostgreSQL does every 15 s: on an idle server nothing. */
+  logRunningIfWritten(): void {
+    if (this.branch.records.at(-1)?.kind !== 'running') this.logRunning();
+  }
+
   /** Removes what nobody is protected from losing. */
   vacuum(): void {
-    const slots = [...this.slots.values()].flatMap((slot) =>
-      slot.type === 'physical' ? [slot.xmin, slot.catalogXmin] : slot.invalidation === null ? [slot.catalogXmin] : [],
-    );
+    const slots = [...this.slots.values()].flatMap((slot) => {
+      if (slot.type === 'physical') return [slot.xmin, slot.catalogXmin];
+      return slot.invalidation === null ? [slot.catalogXmin] : [];
+    });
     const horizon = least([this.nextXid, ...this.running.keys(), ...slots]);
     if (horizon === null || horizon <= this.catalogHorizon) return;
     this.catalogHorizon = horizon;
@@ -126,73 +146,64 @@ export class PgServer {
   checkpoint(): void {
     const logical = this.logicalSlots();
     for (const slot of logical) slot.saved = savedOf(slot);
-    const held = least([...this.slots.values()].map((slot) => (isInvalid(slot) ? null : slot.restart)));
-    const kept = this.position - this.setup.keepBytes;
-    const cutoff = held !== null && held < kept ? held : kept;
-    if (cutoff > this.oldestWal) this.oldestWal = cutoff;
+    this.#removeWal();
     const needed = least(logical.map((slot) => slot.restart)) ?? this.position;
     for (const at of this.snapshots) if (at < needed) this.snapshots.delete(at);
-    if (this.role === 'primary') this.logRunning();
+    if (this.role === 'primary') this.logRunningIfWritten();
+  }
+
+  #removeWal(): void {
+    const { keepBytes, slotKeepBytes } = this.setup;
+    const unheld = this.position - keepBytes;
+    const held = least([...this.slots.values()].map((slot) => (slot.invalidation === null ? slot.restart : null)));
+    const mostHeld = slotKeepBytes === null ? 0n : this.position - slotKeepBytes;
+    const needed = held === null || held > unheld ? unheld : held;
+    const cutoff = needed < mostHeld ? minLsn(mostHeld, unheld) : needed;
+    if (cutoff > this.oldestWal) this.oldestWal = cutoff;
+    if (slotKeepBytes === null) return;
+    for (const slot of this.slots.values()) {
+      if (slot.restart !== null && slot.restart < this.oldestWal) slot.invalidation ??= 'wal_removed';
+    }
   }
 
   /** A consumer says what it has; also what a finished advance does. */
   confirm(slot: LogicalPgSlot, lsn: Lsn): void {
-    const run = decode(this.decodingStart(slot), lsn, () => false);
-    for (const at of run.written) this.snapshots.add(at);
-    moveSlot(slot, lsn, run.restartLsn, run.catalogXmin);
+    if (!this.#isNews(slot, lsn)) {
+      moveSlot(slot, lsn, null, null);
+      return;
+    }
+    const { written, restartLsn, catalogXmin, readTo } = decode(this.decodingStart(slot), lsn, () => false);
+    for (const at of written) this.snapshots.add(at);
+    moveSlot(slot, lsn, restartLsn, catalogXmin);
+    this.#decoded.set(slot, { branch: this.branch, restart: slot.restart, to: readTo });
+  }
+
+  /** Whether decoding up to `lsn` can bring anything that it has not brought yet: only running_xacts records do. */
+  #isNews(slot: LogicalPgSlot, lsn: Lsn): boolean {
+    const known = this.#decoded.get(slot);
+    if (known?.branch !== this.branch || known.restart !== slot.restart) return true;
+    return this.branch.read(known.to, lsn).some(({ kind }) => kind === 'running');
   }
 
   decodingStart(slot: LogicalPgSlot) {
     return { branch: this.branch, restartLsn: slot.restart, snapshots: this.snapshots };
   }
 
-  addLogicalSlot(name: string, database: string, plugin: string, madeBy: 'agent' | 'operator'): LogicalPgSlot {
-    const restart = this.branch.end;
-    this.logRunning();
-    const catalogXmin = least(this.running.keys()) ?? this.nextXid;
-    this.#origins += 1;
-    const slot: LogicalPgSlot = {
-      type: 'logical',
-      name,
-      database,
-      plugin,
-      temporary: false,
-      confirmed: restart,
-      restart,
-      catalogXmin,
-      saved: { confirmed: restart, restart, catalogXmin },
-      active: true,
-      creating: true,
-      invalidation: null,
-      origin: Number(this.branch.end) * 100 + this.#origins,
-      madeBy,
-    };
-    this.slots.set(name, slot);
-    return slot;
+  nextSlotIdentity(): string {
+    this.#slotsMade += 1;
+    return `${this.name}:${String(this.#slotsMade)}`;
   }
 
-  /** Whether the new slot has become usable: it waits for all transactions that ran when it was asked for. */
-  finishCreation(slot: LogicalPgSlot): boolean {
-    this.logRunning();
-    // A new slot does not begin from another slot's snapshot: what runs now would be decoded in part only.
-    const start = { ...this.decodingStart(slot), snapshots: new Set<Lsn>() };
-    const run = decode(start, this.branch.end, (xid) => this.running.has(xid));
-    if (run.consistentAt === null) return false;
-    slot.confirmed = this.branch.end;
-    slot.creating = false;
-    slot.active = false;
-    slot.saved = savedOf(slot);
-    return true;
-  }
-
-  addPhysicalSlot(name: string, madeBy: 'agent' | 'operator'): void {
+  /** `reserve` false: nothing is reserved until somebody streams through the slot. */
+  addPhysicalSlot(name: string, madeBy: 'agent' | 'operator', reserve = true): void {
     const slot: PhysicalPgSlot = {
       type: 'physical',
       name,
-      restart: this.position,
+      restart: reserve ? this.position : null,
       xmin: null,
       catalogXmin: null,
       active: false,
+      invalidation: null,
       madeBy,
     };
     this.slots.set(name, slot);
@@ -231,7 +242,14 @@ export class PgServer {
     this.streaming = false;
     this.primarySlotName = '';
     this.running.clear();
+    this.isSyncing = false;
+    this.dropTemporarySlots();
     this.logRunning();
+  }
+
+  /** They go with the process that made them. */
+  dropTemporarySlots(): void {
+    for (const slot of this.logicalSlots()) if (slot.temporary) this.slots.delete(slot.name);
   }
 
   /** Power off: what was only in memory is gone. */
@@ -274,11 +292,13 @@ export class PgServer {
   #stop(): void {
     this.state = 'down';
     this.streaming = false;
+    this.isSyncing = false;
     if (this.role === 'primary') this.running.clear();
     for (const slot of this.slots.values()) {
       slot.active = false;
-      if (slot.type === 'logical' && (slot.temporary || slot.creating)) this.slots.delete(slot.name);
+      if (slot.type === 'logical' && slot.creating) this.slots.delete(slot.name);
     }
+    this.dropTemporarySlots();
   }
 
   #removeRows(horizon: FullXid): void {
@@ -294,8 +314,4 @@ export class PgServer {
     this.received = this.branch.end;
     this.replayed = this.branch.end;
   }
-}
-
-export function isInvalid(slot: PgSlot): boolean {
-  return slot.type === 'logical' && slot.invalidation !== null;
 }

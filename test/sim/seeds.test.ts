@@ -1,34 +1,32 @@
 import { expect, test } from 'vitest';
+import { runSeeds, summary } from './many-seeds.ts';
 import { explain, runSeed } from './run-seed.ts';
 
-/** Without a wish: as many seeds as fit into this time on the machine at hand, but at least a few. */
-const budgetMs = 60_000;
-const fewestSeeds = 20;
-
+// SLOTKEEPER_SEED=n replays one history, SLOTKEEPER_SEEDS=n runs the seeds from 1 to n.
 const wantedSeed = process.env['SLOTKEEPER_SEED'];
 const wantedCount = process.env['SLOTKEEPER_SEEDS'];
 
-async function requireNoViolation(seed: number): Promise<void> {
-  const report = await runSeed(seed);
-  if (report.violation !== null) expect.fail(explain(report));
+/** Without a wish: as many as fit into this time on the machine at hand, but never fewer than this. */
+const usual = { atLeast: 10_000, budgetMs: 5 * 60_000 };
+
+if (wantedSeed !== undefined) {
+  test(`seed ${wantedSeed} breaks no rule`, { timeout: 0 }, async () => {
+    const report = await runSeed(Number(wantedSeed));
+    if (report.violation !== null) expect.fail(explain(report));
+  });
+} else {
+  test('no history breaks a rule', { timeout: 0 }, async () => {
+    const done = await runSeeds(wantedCount === undefined ? usual : { atLeast: Number(wantedCount), budgetMs: 0 });
+    console.info(summary(done));
+    if (done.violation !== null) expect.fail(done.violation);
+  });
+
+  test('the same seed does the same, in this process and in another', { timeout: 0 }, async () => {
+    const [first, second, other] = [await runSeed(2), await runSeed(2), await runSeed(1)];
+    expect(second.digest).toBe(first.digest);
+    expect(other.digest).not.toBe(first.digest);
+    const { digests } = await runSeeds({ atLeast: 2, budgetMs: 0 });
+    expect(digests.get(2)).toBe(first.digest);
+    expect(digests.get(1)).toBe(other.digest);
+  });
 }
-
-async function requireNone(): Promise<void> {
-  const startedAtMs = performance.now();
-  const isEnough = (done: number): boolean =>
-    wantedCount === undefined
-      ? done >= fewestSeeds && performance.now() - startedAtMs > budgetMs
-      : done >= Number(wantedCount);
-  let done = 0;
-  for (; !isEnough(done); done += 1) await requireNoViolation(done + 1);
-  console.info(`${String(done)} seeds in ${((performance.now() - startedAtMs) / 1000).toFixed(1)} s`);
-}
-
-if (wantedSeed === undefined) test('no history breaks a rule', { timeout: 0 }, requireNone);
-else test(`seed ${wantedSeed} breaks no rule`, { timeout: 0 }, () => requireNoViolation(Number(wantedSeed)));
-
-test('the same seed does the same', async () => {
-  const [first, second, other] = [await runSeed(4), await runSeed(4), await runSeed(5)];
-  expect(second.digest).toBe(first.digest);
-  expect(other.digest).not.toBe(first.digest);
-});

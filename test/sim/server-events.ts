@@ -15,15 +15,6 @@ export function serverLinkSlow(world: World, random: Random): void {
   });
 }
 
-export function slotInvalidated(world: World, random: Random): void {
-  const server = random.pick(world.members).server;
-  const slots = server.logicalSlots();
-  if (slots.length === 0) return;
-  const slot = random.pick(slots);
-  world.trace.add(server.name, `slot ${slot.name} is invalidated`);
-  slot.invalidation = 'wal_removed';
-}
-
 export function replayFails(world: World, random: Random): void {
   const { server } = random.pick(world.members);
   const stream = world.cluster.streams.get(server.name);
@@ -47,6 +38,20 @@ export function standbyRestarts(world: World, random: Random): void {
   server[how]();
   later(world, random.int(200, 10_000), () => {
     if (server.state === 'down' && server.role === 'standby') server.start(world.time.nowMs());
+  });
+}
+
+/** A host is gone for a while, with its server and its agent. */
+export function standbyGone(world: World, random: Random): void {
+  const member = random.pick(world.members);
+  const { server } = member;
+  if (server.role !== 'standby' || server.state !== 'up') return;
+  world.trace.add(server.name, 'host: gone');
+  world.killAgent(member);
+  server.crash();
+  later(world, random.int(5_000, 45_000), () => {
+    if (server.state === 'down' && server.role === 'standby') server.start(world.time.nowMs());
+    world.startAgent(member);
   });
 }
 

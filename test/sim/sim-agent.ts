@@ -27,7 +27,7 @@ export function agentSettings(name: string, tags: Partial<Tags>): AgentSettings 
       name,
       connUrl: `postgres://${name}:5432/postgres`,
       apiUrl: `http://${name}:8008/patroni`,
-      tags: { ...noTags, ...tags },
+      tags: { ...noTags, ...tags, raw: tags },
       agentVersion: '0.0.0',
       canRestart: true,
       registerService: true,

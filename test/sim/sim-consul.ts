@@ -14,6 +14,7 @@ import type { Life } from './virtual-clock.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
 const sessionExpiryLookMs = 200;
+const usualTripMs = 3;
 /** What the real client allows one request by default. */
 const requestTimeoutMs = 10_000;
 
@@ -78,6 +79,7 @@ export class SimConsul {
       random: this.#random,
       life,
       faults,
+      usualTripMs,
       broken: (why) => new ConsulError(`consul: ${why}`, null),
       patienceMs: requestTimeoutMs,
     };

@@ -1,27 +1,26 @@
 import type { Ledger, TimelineSwitch } from '../../src/domain/local.ts';
-import { formatLsn, type Lsn, minLsn } from '../../src/domain/lsn.ts';
+import { type Lsn, minLsn } from '../../src/domain/lsn.ts';
+import { majorOf } from '../../src/domain/version.ts';
 import { type LocalServer, ServerError } from '../../src/postgres/port.ts';
 import { sqlstate } from '../../src/postgres/sqlstate.ts';
-import { decode } from './decoding.ts';
-import { advanceCanBeStopped } from '../../src/domain/version.ts';
-import { callOver, type Job, jobOver, type LinkContext } from './link.ts';
+import { callOver, jobOver, type LinkContext } from './link.ts';
+import { SyncError, syncOnce, syncRequirement } from './native-sync.ts';
 import type { PgCluster } from './pg-cluster.ts';
 import type { PgServer } from './pg-server.ts';
-import type { LogicalPgSlot } from './pg-slot.ts';
+import type { ServerChanges } from './server-changes.ts';
+import { lookAt } from './sim-look.ts';
 import { copyJob } from './slot-copy.ts';
-import { lookAt, simDatabases } from './sim-look.ts';
-
-/** What an agent did to a server, told at the moment at which it takes effect. */
-export interface ServerChanges {
-  readonly moved: (server: PgServer, slot: string, from: Lsn, to: Lsn) => void;
-  readonly created: (server: PgServer, slot: string) => void;
-  readonly copied: (server: PgServer, slot: LogicalPgSlot, from: PgServer) => void;
-  readonly dropped: (server: PgServer, slot: string, type: 'logical' | 'physical') => void;
-}
-
-export function refused(code: string, message: string): ServerError {
-  return new ServerError(message, 'refused', code);
-}
+import {
+  advanceJob,
+  creationJob,
+  refused,
+  requireLogical,
+  requireNotSynced,
+  requireRoom,
+  type SlotJob,
+  templateCopyJob,
+} from './slot-jobs.ts';
+import { isChangeFor } from './wal.ts';
 
 /** The port of one run of an agent to its own server. */
 export function simServer(
@@ -42,15 +41,15 @@ export function simServer(
       requireUp();
       return effect();
     });
-  const requirePrimary = (): void => {
-    if (server.role !== 'primary') throw refused('0A000', 'logical decoding cannot be used while in recovery');
+  const requirePrimary = (what: string): void => {
+    if (server.role !== 'primary') throw refused(sqlstate.objectNotInPrerequisiteState, what);
   };
-  const requireRoom = (): void => {
-    if (server.slots.size >= server.setup.maxSlots) throw refused('53400', 'all replication slots are in use');
+  const requireMajor = (major: number, what: string): void => {
+    if (majorOf(server.setup.versionNum) < major) throw refused('42601', what);
   };
   const statementTimedOut = (): ServerError =>
     new ServerError('canceling statement due to statement timeout', 'timeout', sqlstate.queryCanceled);
-  const jobOnSlot = <T>(signal: AbortSignal, job: Omit<Job<T>, 'timedOut'>): Promise<T> => {
+  const jobOnSlot = <T>(signal: AbortSignal, job: SlotJob<T>): Promise<T> => {
     let starts = 0;
     return jobOver(link, signal, {
       ...job,
@@ -72,67 +71,49 @@ export function simServer(
   return {
     look: (signal) => call(signal, () => lookAt(server, cluster.systemIdentifier, link.time.nowMs())),
     timelineHistory: (_timeline, signal) => call(signal, () => historyOf(server)),
-    createLogicalSlot: async ({ name, database, plugin }, signal) => {
-      let slot: LogicalPgSlot | null = null;
-      await jobOnSlot<undefined>(signal, {
-        everyMs: 100,
-        limitMs: 60_000,
-        begin: () => {
-          if (!simDatabases.includes(database)) throw refused('3D000', `database "${database}" does not exist`);
-          if (server.slots.has(name)) return;
-          requirePrimary();
-          if (plugin !== 'pgoutput' && plugin !== 'test_decoding')
-            throw refused('58P01', `could not access file "${plugin}"`);
-          requireRoom();
-          slot = server.addLogicalSlot(name, database, plugin, 'agent');
-        },
-        step: () => {
-          if (slot === null) return { value: undefined };
-          if (!server.finishCreation(slot)) return undefined;
-          changes.created(server, name);
-          return { value: undefined };
-        },
-        end: () => {
-          if (slot === null) return;
-          slot.active = false;
-          if (slot.creating && server.slots.get(name) === slot) server.slots.delete(name);
-        },
-      });
-    },
+    createLogicalSlot: (wish, signal) => jobOnSlot(signal, creationJob(server, wish, changes)),
+    copyFromTemplate: (wish, signal) => jobOnSlot(signal, templateCopyJob(server, wish, changes)),
+    logStandbySnapshot: (signal) =>
+      call(signal, () => {
+        requireMajor(16, 'pg_log_standby_snapshot() does not exist');
+        requirePrimary('pg_log_standby_snapshot() cannot be executed during recovery');
+        server.logRunning();
+      }),
+    setFailover: ({ name, failover }, signal) =>
+      call(signal, () => {
+        requireMajor(17, 'syntax error at or near "ALTER_REPLICATION_SLOT"');
+        const slot = requireLogical(server, name);
+        requirePrimary('cannot alter the failover mark of a slot on the standby');
+        if (slot.active) throw refused(sqlstate.objectInUse, `replication slot "${name}" is active`);
+        if (slot.temporary) throw refused('0A000', 'cannot enable failover for a temporary replication slot');
+        if (slot.failover === failover) return;
+        slot.failover = failover;
+        changes.marked(server, slot, failover);
+      }),
+    moveIdleSlot: ({ name }, signal) => call(signal, () => moveIdle(server, name, changes)),
+    syncSlots: (signal) =>
+      call(signal, () => {
+        requireMajor(17, 'function pg_sync_replication_slots() does not exist');
+        if (server.isSyncing) return;
+        const obstacle = syncRequirement(server);
+        if (obstacle !== null || server.upstream === null) throw refused('22023', obstacle ?? 'it has no upstream');
+        try {
+          syncOnce(server, server.upstream);
+        } catch (error) {
+          if (error instanceof SyncError) throw refused(sqlstate.objectNotInPrerequisiteState, error.message);
+          throw error;
+        } finally {
+          server.dropTemporarySlots();
+        }
+      }),
     createPhysicalSlot: ({ name }, signal) =>
       call(signal, () => {
         if (server.slots.has(name)) return;
-        requireRoom();
+        requireRoom(server);
         server.addPhysicalSlot(name, 'agent');
         changes.created(server, name);
       }),
-    advanceLogicalSlot: ({ name, database, target }, signal) => {
-      let slot: LogicalPgSlot | null = null;
-      return jobOnSlot<Lsn>(signal, {
-        // The whole WAL from the restart position is read on each call (FACTS 2).
-        limitMs: advanceCanBeStopped(server.setup.versionNum) ? 30_000 : null,
-        everyMs: 5 + Number((server.position - (server.logical(name)?.restart ?? server.position)) / 4096n),
-        begin: () => {
-          slot = slotToAdvance(server, name, database);
-          if (minLsn(target, server.position) > slot.confirmed) slot.active = true;
-        },
-        step: () => {
-          if (slot === null) throw refused(sqlstate.undefinedObject, `replication slot "${name}" does not exist`);
-          if (server.role === 'primary') return { value: slot.confirmed };
-          const reach = minLsn(target, server.replayed);
-          if (reach <= slot.confirmed) return { value: slot.confirmed };
-          const run = decode(server.decodingStart(slot), reach, (xid) => server.running.has(xid));
-          if (run.waitsFor.length > 0) return undefined;
-          const from = slot.confirmed;
-          server.confirm(slot, reach);
-          changes.moved(server, name, from, reach);
-          return { value: reach };
-        },
-        end: () => {
-          if (slot !== null) slot.active = false;
-        },
-      });
-    },
+    advanceLogicalSlot: (wish, signal) => jobOnSlot(signal, advanceJob(server, wish, changes)),
     advancePhysicalSlot: ({ name, target }, signal) =>
       call(signal, () => {
         const slot = server.slots.get(name);
@@ -153,12 +134,30 @@ export function simServer(
         const slot = server.slots.get(name);
         if (slot === undefined) return true;
         if (slot.type !== type || slot.active || (slot.type === 'logical' && slot.temporary)) return false;
+        if (slot.type === 'logical') requireNotSynced(server, slot);
         changes.dropped(server, name, type);
         return server.slots.delete(name);
       }),
     setFeedback: (mode, signal) =>
       call(signal, () => {
         server.feedback.altered = mode === 'on';
+        cluster.reload(server);
+      }),
+    alterSettings: (wanted, signal) =>
+      call(signal, () => {
+        if (wanted.some(({ name }) => name !== 'primary_slot_name')) requireMajor(17, 'unrecognized parameter');
+        for (const { name, value } of wanted) {
+          if (value === null) server.settings.altered.delete(name);
+          else server.settings.altered.set(name, value);
+          if (name === 'primary_slot_name') server.primarySlotName = value ?? '';
+        }
+        cluster.reload(server);
+        changes.altered(server, wanted);
+      }),
+    setUpstreamDatabase: (database, signal) =>
+      call(signal, () => {
+        server.upstreamDatabase ??= database;
+        cluster.reload(server);
       }),
     copySlots: (request, signal) => jobOver(link, signal, copyJob(cluster, server, link, request, changes)),
     copyWasInterrupted: () => Promise.resolve(server.files.copyInterrupted),
@@ -185,20 +184,17 @@ export function simServer(
   };
 }
 
-function slotToAdvance(server: PgServer, name: string, database: string): LogicalPgSlot {
-  const slot = server.logical(name);
-  if (slot === undefined) throw refused(sqlstate.undefinedObject, `replication slot "${name}" does not exist`);
-  if (slot.active) throw refused(sqlstate.objectInUse, `replication slot "${name}" is active`);
-  const unfit = sqlstate.objectNotInPrerequisiteState;
-  if (slot.database !== database) throw refused(unfit, 'replication slot was not created in this database');
-  if (slot.invalidation !== null) throw refused(unfit, `replication slot "${name}" cannot be advanced`);
-  if (slot.restart < server.oldestWal) {
-    throw refused(
-      sqlstate.undefinedFile,
-      `requested WAL segment at ${formatLsn(slot.restart)} has already been removed`,
-    );
-  }
-  return slot;
+/** Past what is nothing to the consumer; null = something waits for it, or somebody uses the slot. */
+function moveIdle(server: PgServer, name: string, changes: ServerChanges): Lsn | null {
+  const slot = requireLogical(server, name);
+  if (server.role !== 'primary' || slot.active || slot.creating || slot.invalidation !== null) return null;
+  const from = slot.confirmed;
+  const end = server.branch.end;
+  const pending = [...server.branch.read(slot.restart, end)].some((record) => isChangeFor(record, slot));
+  if (pending) return null;
+  server.confirm(slot, end);
+  changes.movedIdle(server, slot, from, end);
+  return end;
 }
 
 function historyOf(server: PgServer): readonly TimelineSwitch[] {
@@ -214,5 +210,5 @@ function ledgerOf(server: PgServer, systemIdentifier: string): Ledger {
   const { ledger } = server.files;
   return ledger !== null && ledger.member === server.name && ledger.systemIdentifier === systemIdentifier
     ? ledger
-    : { member: server.name, systemIdentifier, slots: new Map(), feedbackSet: false };
+    : { member: server.name, systemIdentifier, slots: new Map(), feedbackSet: false, settingsSet: [] };
 }

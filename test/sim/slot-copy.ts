@@ -4,7 +4,7 @@ import type { Job, LinkContext } from './link.ts';
 import type { PgCluster } from './pg-cluster.ts';
 import type { PgServer } from './pg-server.ts';
 import type { LogicalPgSlot } from './pg-slot.ts';
-import type { ServerChanges } from './sim-server.ts';
+import type { ServerChanges } from './server-changes.ts';
 
 /** A slot as it was read from the primary's disk. */
 interface ReadSlot {
@@ -50,7 +50,8 @@ export function copyJob(
           return [];
         }
         // Memory is ahead of the file for the confirmed position only.
-        const asSaved: LogicalPgSlot = { ...slot, ...slot.saved, active: false };
+        const identity = server.nextSlotIdentity();
+        const asSaved: LogicalPgSlot = { ...slot, ...slot.saved, identity, active: false };
         return [{ slot: asSaved, hasSnapshot: primary.snapshots.has(slot.saved.restart) }];
       });
       if (read.length === 0) return { value: { copied, skipped, downMs: 0 } };
@@ -58,6 +59,7 @@ export function copyJob(
       return undefined;
     },
     stop: () => {
+      changes.stopped(server);
       server.files.copyInterrupted = true;
       server.stop();
       stoppedAtMs = link.time.nowMs();

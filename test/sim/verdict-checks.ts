@@ -1,5 +1,7 @@
 import { decodeMember } from '../../src/consul/codec/member.ts';
 import { memberKey } from '../../src/consul/keys.ts';
+import type { KvEntry } from '../../src/consul/port.ts';
+import type { Member as MemberValue } from '../../src/domain/cluster.ts';
 import type { Lsn } from '../../src/domain/lsn.ts';
 import type { SlotVerdict } from '../../src/domain/slot.ts';
 import { type Flaw, flawOf } from './oracle.ts';
@@ -11,6 +13,8 @@ import type { Member, World } from './world.ts';
 const chainReactionMs = 4_000;
 /** A member key is written at once when a verdict changes: one look, one write, and the wait after a write that failed. */
 const publicationMs = 15_000;
+
+const members = new WeakMap<KvEntry, MemberValue | null>();
 
 /** Rule S2: whoever says `ready`, in memory or in its member key, is right. */
 export class VerdictChecks {
@@ -35,7 +39,7 @@ export class VerdictChecks {
   checkPublished(member: Member): void {
     if (member.agent?.life.alive !== true || member.server.role === 'primary') return;
     const entry = this.#world.consul.state.keys.get(memberKey(simKeys, member.name));
-    const value = entry?.session == null ? null : decodeMember(entry.value ?? '', () => undefined);
+    const value = entry?.session == null ? null : memberIn(entry);
     if (value === null) return;
     const now = this.#world.time.nowMs();
     if (!this.#world.consul.running || member.consulLink.mode !== 'ok') this.#cutOffAtMs.set(member.name, now);
@@ -67,7 +71,9 @@ export class VerdictChecks {
     const source = (root.role === 'primary' ? root : this.#world.ha.primary).logical(slot);
     const consumed: Lsn = this.#world.workload.consumers.get(slot)?.position ?? 0n;
     const confirmed = source !== undefined && source.confirmed > consumed ? source.confirmed : consumed;
-    return flawOf(server, slot, source?.creating === true ? undefined : source, confirmed);
+    const flaw = flawOf(server, slot, source?.creating === true ? undefined : source, confirmed);
+    const isLostThere = source !== undefined && this.#world.ha.primary.catalogHorizon > source.needsRowsFrom;
+    return flaw?.kind === 'rows' && isLostThere ? null : flaw;
   }
 
   /**
@@ -77,6 +83,8 @@ export class VerdictChecks {
    */
   #allowedMs(member: Member, flaw: Flaw): number {
     if (flaw.kind === 'outside' || flaw.kind === 'absent') return this.#world.knowledgeMs();
+    // PostgreSQL has made the slot anew by itself: the next look shows it.
+    if (flaw.kind === 'temporary') return chainReactionMs;
     const { changedAtMs } = this.#world.ha;
     const chain = [member.name, this.#world.ha.primary.name, member.server.upstream?.name ?? ''];
     const changed = Math.max(...chain.map((name) => changedAtMs.get(name) ?? -Infinity));
@@ -84,4 +92,13 @@ export class VerdictChecks {
     const reactionMs = isCascade ? Math.max(chainReactionMs, this.#world.knowledgeMs()) : chainReactionMs;
     return this.#world.time.nowMs() - changed < 2 * reactionMs ? reactionMs : 0;
   }
+}
+
+/** What the key says; it is looked at again and again while it stays the same. */
+function memberIn(entry: KvEntry): MemberValue | null {
+  const known = members.get(entry);
+  if (known !== undefined) return known;
+  const value = decodeMember(entry.value ?? '', () => undefined);
+  members.set(entry, value);
+  return value;
 }

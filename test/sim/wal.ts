@@ -6,8 +6,8 @@ export type FullXid = number;
 /** What the WAL says, as far as slots depend on it. `start` and `end` are positions. */
 export type WalRecord = { readonly start: Lsn; readonly end: Lsn } & (
   | { readonly kind: 'begin'; readonly xid: FullXid }
-  /** `began`: where the transaction's first record starts. */
-  | { readonly kind: 'commit'; readonly xid: FullXid; readonly began: Lsn }
+  /** `began`: where the transaction's first record starts. `changes`: whether there is anything in it for consumers. */
+  | { readonly kind: 'commit'; readonly xid: FullXid; readonly began: Lsn; readonly changes: boolean }
   | { readonly kind: 'abort'; readonly xid: FullXid }
   /** What PostgreSQL logs every 15 s and at checkpoints (`xl_running_xacts`): decoding can only start at one. */
   | {
@@ -22,6 +22,11 @@ export type WalRecord = { readonly start: Lsn; readonly end: Lsn } & (
 
 type Unplaced<R> = R extends WalRecord ? Omit<R, 'start' | 'end'> : never;
 export type WalContent = Unplaced<WalRecord>;
+
+/** Whether the record gives the slot's consumer something that it has not confirmed. */
+export function isChangeFor(record: WalRecord, slot: { readonly confirmed: Lsn }): boolean {
+  return record.kind === 'commit' && record.changes && record.start >= slot.confirmed;
+}
 
 /** One timeline as one server wrote it. Two servers that are promoted at once write two branches of the same number. */
 export class Branch {
@@ -48,15 +53,10 @@ export class Branch {
   }
 
   /** The records of this branch and its parents that start at or after `from` and end at or before `to`, in order. */
-  *read(from: Lsn, to: Lsn): Generator<WalRecord> {
-    if (this.parent !== null && from < this.forkLsn) {
-      yield* this.parent.read(from, to < this.forkLsn ? to : this.forkLsn);
-    }
-    for (let i = this.#firstAt(from); i < this.records.length; i += 1) {
-      const record = this.records[i]!;
-      if (record.end > to) return;
-      yield record;
-    }
+  read(from: Lsn, to: Lsn): readonly WalRecord[] {
+    const own = this.records.slice(this.#firstAt(from), this.#firstEndingAfter(to));
+    if (this.parent === null || from >= this.forkLsn) return own;
+    return [...this.parent.read(from, to < this.forkLsn ? to : this.forkLsn), ...own];
   }
 
   /** Whether WAL up to `lsn` of `other` is also WAL of this branch. */
@@ -77,12 +77,21 @@ export class Branch {
   }
 
   #firstAt(from: Lsn): number {
+    return this.#first((record) => record.start >= from);
+  }
+
+  #firstEndingAfter(to: Lsn): number {
+    return this.#first((record) => record.end > to);
+  }
+
+  /** The place of the first record for which `holds`, which is true of all records after it. */
+  #first(holds: (record: WalRecord) => boolean): number {
     let low = 0;
     let high = this.records.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.records[middle]!.start < from) low = middle + 1;
-      else high = middle;
+      if (holds(this.records[middle]!)) high = middle;
+      else low = middle + 1;
     }
     return low;
   }

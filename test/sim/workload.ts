@@ -1,7 +1,9 @@
 import type { Lsn } from '../../src/domain/lsn.ts';
+import { isTemplateName } from '../../src/domain/template.ts';
 import type { PgCluster } from './pg-cluster.ts';
 import type { PgServer } from './pg-server.ts';
 import type { LogicalPgSlot } from './pg-slot.ts';
+import { deliverable } from './standby-gate.ts';
 import type { Random } from './random.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
@@ -22,23 +24,42 @@ export interface Consumer {
 export class Workload {
   readonly consumers = new Map<string, Consumer>();
   writing = true;
-  #reading = true;
+  #isAtRest = false;
+  /** How much of what is committed is nothing to consumers: written in another database, or not published. */
+  readonly #foreignShare: number;
   #stirred = false;
+  /** How often all consumers pause for a while; without pauses agents would only ever know their quick pace. */
+  readonly #restShare: number;
+  #restUntilMs = 0;
+  /** How many transactions are long ones: a slot that is being made waits for each that ran before, up to three times. */
+  readonly #longShare: number;
   readonly #time: VirtualTime;
   readonly #random: Random;
   readonly #cluster: PgCluster;
   readonly #primary: () => PgServer;
+  /** Told of each slot that begins, with the consumer of the one that had its name before. */
+  readonly #began: (slot: LogicalPgSlot, before: Consumer | undefined) => void;
 
-  constructor(time: VirtualTime, random: Random, cluster: PgCluster, primary: () => PgServer) {
+  constructor(
+    time: VirtualTime,
+    random: Random,
+    cluster: PgCluster,
+    primary: () => PgServer,
+    began: (slot: LogicalPgSlot, before: Consumer | undefined) => void,
+  ) {
+    this.#began = began;
     this.#time = time;
     this.#random = random;
     this.#cluster = cluster;
     this.#primary = primary;
+    this.#longShare = random.pick([0.03, 0.01, 0.003]);
+    this.#foreignShare = random.pick([0.1, 0.1, 0.7, 0.97]);
+    this.#restShare = random.pick([0, 0.01, 0.04]);
     const busy = random.int(40, 400);
     this.#every(() => random.int(10, busy), this.#transaction);
     this.#every(
       () => random.int(1_000, 8_000),
-      this.#onPrimaries((server) => server.logRunning()),
+      this.#onPrimaries((server) => server.logRunningIfWritten()),
     );
     this.#every(
       () => random.int(500, 5_000),
@@ -56,6 +77,7 @@ export class Workload {
 
   /** A consumer for a slot that was just made, or made anew. */
   follow(slot: LogicalPgSlot): void {
+    this.#began(slot, this.consumers.get(slot.name));
     this.consumers.set(slot.name, {
       slot: slot.name,
       position: slot.confirmed,
@@ -72,18 +94,17 @@ export class Workload {
 
   /** Clients go away: nothing is written, and consumers stay where they are. */
   rest(): void {
-    this.writing = false;
-    this.#reading = false;
+    this.#isAtRest = true;
   }
 
   readonly #transaction = (): void => {
     const random = this.#random;
     for (const server of this.#writable()) {
-      if (!this.writing || server.running.size > 12) continue;
+      if (!this.writing || this.#isAtRest || server.running.size > 12) continue;
       const xid = server.begin(BigInt(random.int(100, 4_000)));
       const starts = server.starts;
-      const durationMs = random.chance(0.04) ? random.int(3_000, 20_000) : random.int(1, 900);
-      const how = random.chance(0.9) ? 'commit' : 'abort';
+      const durationMs = random.chance(this.#longShare) ? random.int(3_000, 20_000) : random.int(1, 900);
+      const how = random.chance(0.1) ? 'abort' : random.chance(this.#foreignShare) ? 'foreign' : 'commit';
       const bytes = BigInt(random.int(40, 400));
       this.#time.in(
         durationMs,
@@ -98,9 +119,13 @@ export class Workload {
   readonly #consume = (): void => {
     const random = this.#random;
     const server = this.#primary();
-    if (!this.#reading || server.state !== 'up' || server.role !== 'primary') return;
+    if (this.#isAtRest || server.state !== 'up' || server.role !== 'primary') return;
+    if (!this.#stirred && random.chance(this.#restShare)) {
+      this.#restUntilMs = this.#time.nowMs() + random.int(6_000, 15_000);
+    }
+    if (!this.#stirred && this.#time.nowMs() < this.#restUntilMs) return;
     for (const slot of server.logicalSlots()) {
-      if (slot.creating || slot.invalidation !== null) continue;
+      if (slot.creating || slot.invalidation !== null || isTemplateName(slot.name)) continue;
       let consumer = this.consumers.get(slot.name);
       if (consumer === undefined) {
         this.follow(slot);
@@ -111,7 +136,7 @@ export class Workload {
       if (consumer.mood === 'idle' || slot.active || !random.chance(0.6)) continue;
       // It asks for what it has; a slot that is further on begins where it is.
       const from = consumer.position > slot.confirmed ? consumer.position : slot.confirmed;
-      const end = server.branch.end;
+      const end = deliverable(server, slot);
       if (from >= end) continue;
       const target = random.chance(0.5) ? end : from + (end - from) / 2n;
       server.confirm(slot, target);

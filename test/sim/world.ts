@@ -1,5 +1,6 @@
 import { type AgentPorts } from '../../src/agent.ts';
 import type { Tags } from '../../src/domain/config.ts';
+import { majorOf } from '../../src/domain/version.ts';
 import type { Turn } from '../../src/plan/plan.ts';
 import { ServerError } from '../../src/postgres/port.ts';
 import type { Commit } from './consul-state.ts';
@@ -7,23 +8,32 @@ import { HaManager } from './ha-manager.ts';
 import { healthyLink, type LinkFaults } from './link.ts';
 import { PgCluster } from './pg-cluster.ts';
 import { PgServer, type ServerSetup } from './pg-server.ts';
+import type { LogicalPgSlot } from './pg-slot.ts';
 import { Random } from './random.ts';
-import { configJson, firstConfig, type ScopeConfig } from './scope-config.ts';
+import { configJson, firstConfig, isFollowed, type ScopeConfig } from './scope-config.ts';
 import { type AgentRun, agentSettings, runAgent, simKeys } from './sim-agent.ts';
 import { SimConsul } from './sim-consul.ts';
-import { type ServerChanges, simServer } from './sim-server.ts';
+import type { ServerChanges } from './server-changes.ts';
+import { simServer } from './sim-server.ts';
 import { Trace } from './trace.ts';
 import { virtualClock } from './virtual-clock.ts';
 import { VirtualTime } from './virtual-time.ts';
 import { Branch } from './wal.ts';
-import { Workload } from './workload.ts';
+import { type Consumer, Workload } from './workload.ts';
 
 const calmMs = 15_000;
+
+/** Half of all clusters have PostgreSQL's own slot synchronisation, a quarter has templates only. */
+const versions = [110_022, 130_023, 150_018, 160_014, 160_014, 170_010, 170_010, 180_004, 180_004];
 
 /** What the checks hear of as it happens. */
 export interface Witness extends ServerChanges {
   readonly committed: (commit: Commit) => void;
   readonly turned: (run: AgentRun) => void;
+  /** A slot begins on the primary; `before`: whoever read from the one that had its name. */
+  readonly began: (slot: LogicalPgSlot, before: Consumer | undefined) => void;
+  /** A standby is about to be promoted in place of `old`. */
+  readonly promoting: (server: PgServer, old: PgServer) => void;
   readonly bug: (name: string, error: unknown) => void;
 }
 
@@ -60,8 +70,12 @@ export class World {
   readonly workload: Workload;
   readonly members: readonly Member[];
   readonly configWrites: ConfigWrite[] = [];
-  config: ScopeConfig = firstConfig;
+  /** The major version of all servers. */
+  readonly major: number;
+  config: ScopeConfig;
   #disturbedAtMs = 0;
+  /** Where a server is slow to answer, much happens while an agent looks at it. */
+  readonly #serverTripMs: number;
   readonly #witness: Witness;
   readonly #sabotage: Sabotage;
 
@@ -74,10 +88,18 @@ export class World {
       this.#witness.committed(commit);
     });
     this.consul.sessionTtlMinSeconds = this.random.chance(0.2) ? 15 : 10;
-    this.cluster = new PgCluster(this.time, this.random.fork());
-    this.members = this.#buildMembers();
+    this.cluster = new PgCluster(this.time, this.random.fork(), (server, what) => {
+      this.trace.add(server.name, what);
+    });
+    const versionNum = this.random.chance(0.02) ? 100_023 : this.random.pick(versions);
+    this.major = majorOf(versionNum);
+    this.members = this.#buildMembers(versionNum);
+    this.config = firstConfig(this.major, this.random.fork());
+    this.#serverTripMs = this.random.pick([3, 20, 60]);
     const [first, ...others] = this.members;
-    this.ha = new HaManager(this.time, this.random.fork(), this.cluster, first!.server, this.trace);
+    this.ha = new HaManager(this.time, this.random.fork(), this.cluster, first!.server, this.trace, (server, old) => {
+      this.#witness.promoting(server, old);
+    });
     first!.server.role = 'primary';
     first!.server.start(0);
     for (const [at, other] of others.entries()) {
@@ -85,8 +107,16 @@ export class World {
       other.server.start(0);
       this.ha.attach(other.server, above.server);
     }
-    this.workload = new Workload(this.time, this.random.fork(), this.cluster, () => this.ha.primary);
-    this.writeConfig(firstConfig);
+    this.workload = new Workload(
+      this.time,
+      this.random.fork(),
+      this.cluster,
+      () => this.ha.primary,
+      (slot, before) => {
+        this.#witness.began(slot, before);
+      },
+    );
+    this.writeConfig(this.config);
   }
 
   /** Somebody did something from which the agents have to recover first. */
@@ -101,6 +131,11 @@ export class World {
    */
   knowledgeMs(): number {
     return this.time.nowMs() - this.#disturbedAtMs > calmMs ? 5_000 : 60_000;
+  }
+
+  /** Whether standbys are to have this slot of the primary, by the present configuration. */
+  isFollowed(slot: { readonly name: string; readonly plugin: string; readonly database: string }): boolean {
+    return isFollowed(this.config, this.major, slot);
   }
 
   member(name: string): Member {
@@ -138,7 +173,13 @@ export class World {
       server: simServer(
         cluster,
         member.server,
-        { ...link, faults: member.serverLink, broken: (why) => new ServerError(why, 'other', null), patienceMs: 5_000 },
+        {
+          ...link,
+          faults: member.serverLink,
+          usualTripMs: this.#serverTripMs,
+          broken: (why) => new ServerError(why, 'other', null),
+          patienceMs: 5_000,
+        },
         this.#witness,
       ),
       clock: virtualClock(time, life, this.random.int(1_000, 1_000_000)),
@@ -167,13 +208,14 @@ export class World {
     member.agent = null;
   }
 
-  #buildMembers(): readonly Member[] {
+  #buildMembers(versionNum: number): readonly Member[] {
     const { random } = this;
-    const versionNum = random.chance(0.02) ? 100_023 : random.pick([110_022, 130_023, 150_018, 150_018, 160_014]);
     // Just before the ids come round, so that comparisons must be made on the circle.
     const nextXid = 0x1_0000_0000 * 3 - random.int(3, 3_000);
     const branch = new Branch(1, null, 0x3000000n);
     const count = random.chance(0.8) ? 3 : 2;
+    const slotKeepBytes =
+      majorOf(versionNum) >= 13 && random.chance(0.25) ? BigInt(random.int(300_000, 3_000_000)) : null;
     const names = ['node-a', 'node-b', 'node-c'].slice(0, count);
     return names.map((name, at): Member => {
       const setup: ServerSetup = {
@@ -182,9 +224,12 @@ export class World {
         maxSlots: random.chance(0.1) ? random.int(4, 6) : 12,
         walLevel: at > 0 && random.chance(0.04) ? 'replica' : 'logical',
         keepBytes: BigInt(random.int(50_000, 2_000_000)),
+        slotKeepBytes,
       };
       const server = new PgServer(setup, branch, nextXid);
       server.feedback.configured = random.chance(0.3);
+      if (majorOf(versionNum) >= 17 && random.chance(0.2))
+        server.settings.configured.set('sync_replication_slots', 'on');
       this.cluster.add(server);
       const tags = at > 0 && random.chance(0.06) ? { nofailover: true } : {};
       return { name, server, tags, consulLink: healthyLink(), serverLink: healthyLink(), agent: null };

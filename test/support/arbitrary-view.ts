@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { Action } from '../../src/domain/action.ts';
 import type { ClusterKeys, Status } from '../../src/domain/cluster.ts';
-import { noTags } from '../../src/domain/config.ts';
+import { type FailoverSlotsConfig, noTags } from '../../src/domain/config.ts';
 import type { LedgerSlot } from '../../src/domain/local.ts';
 import type { ServerTrouble } from '../../src/domain/server.ts';
 import type { Slot, WalStatus } from '../../src/domain/slot.ts';
@@ -28,7 +28,8 @@ import {
 
 /** Any View of a small cluster: mostly sane pieces in every combination, so that rules meet all their exceptions. */
 
-const names = ['orders', 'sales', 'beta', 'archive', 'pg_1_sync_2_3'] as const;
+const names = ['orders', 'sales', 'beta', 'archive', 'pg_1_sync_2_3', 'slotkeeper_template_shop'] as const;
+const templates = ['slotkeeper_template_shop', 'slotkeeper_template_crm'] as const;
 const name = fc.constantFrom(...names);
 const lsn = fc.constantFrom(0x1000n, 0x2000n, 0x3000n, 0x4000n, 0x6000n);
 /** Mostly the first. */
@@ -55,6 +56,7 @@ const slot: fc.Arbitrary<Slot> = fc.oneof(
       temporary: maybe(20),
       walStatus: usually<WalStatus | null>('reserved', 'lost', 'unreserved', null),
       synced: maybe(20),
+      failover: maybe(),
       walOnDisk: usually<boolean | null>(true, false, null),
       snapshotOnDisk: fc.constantFrom(true, false, null),
     })
@@ -63,7 +65,17 @@ const slot: fc.Arbitrary<Slot> = fc.oneof(
     .record({ name, restartLsn: fc.option(lsn), active: fc.boolean(), catalogXmin: xid, temporary: maybe(20) })
     .map((over) => aPhysicalSlot(over)),
 );
-const slots = fc.uniqueArray(slot, { selector: (one) => one.name, maxLength: 5 });
+const template: fc.Arbitrary<Slot> = fc
+  .record({
+    name: fc.constantFrom(...templates),
+    confirmedFlushLsn: fc.option(lsn, { freq: 9 }),
+    active: maybe(),
+    invalidation: usually<string | null>(null, 'rows_removed'),
+  })
+  .map((over) => aLogicalSlot({ ...over, database: over.name.endsWith('shop') ? 'shop' : 'crm' }));
+const slots = fc
+  .tuple(fc.array(slot, { maxLength: 4 }), fc.array(template, { maxLength: 1 }))
+  .map(([some, one]) => [...new Map([...some, ...one].map((each) => [each.name, each])).values()]);
 
 const config = fc
   .record({
@@ -72,10 +84,11 @@ const config = fc
     ignored: fc.uniqueArray(name, { maxLength: 1 }),
     dropExtraSlots: fc.boolean(),
     recreateLost: fc.boolean(),
-    restart: usually<'allow' | 'never'>('allow', 'never'),
+    restart: usually<'allow' | 'never' | null>(null, 'allow', 'never'),
+    method: usually<FailoverSlotsConfig['method']>('auto', 'file_copy', 'template', 'native'),
     filter: fc.boolean(),
   })
-  .map(({ pause, names: wanted, ignored, dropExtraSlots, recreateLost, restart, filter }) =>
+  .map(({ pause, names: wanted, ignored, dropExtraSlots, recreateLost, restart, method, filter }) =>
     aConfig(
       {
         pause,
@@ -88,6 +101,7 @@ const config = fc
         dropExtraSlots,
         recreateLost,
         restart,
+        method,
         synchronizeSlotNames: filter ? [{ key: 'name_like', value: '%' }] : null,
       },
     ),
@@ -102,9 +116,10 @@ const status: fc.Arbitrary<Status> = fc
     timeline: usually(1, 2),
     catalogXmin: xid,
     made: fc.boolean(),
+    failover: maybe(),
     slotkeeper: maybe(20).map((no) => !no),
   })
-  .map(({ logical, positions, lost, term, timeline, catalogXmin, made, slotkeeper }) => ({
+  .map(({ logical, positions, lost, term, timeline, catalogXmin, made, failover, slotkeeper }) => ({
     ...aStatus(),
     slots: new Map(Object.entries(positions)),
     extras: slotkeeper
@@ -112,7 +127,7 @@ const status: fc.Arbitrary<Status> = fc
           ...aStatus().extras!,
           term,
           timeline,
-          logical: new Map(logical.map((one) => [one, aLogicalReport({ catalogXmin, made })])),
+          logical: new Map(logical.map((one) => [one, aLogicalReport({ catalogXmin, made, failover })])),
           lost: new Map(lost.map((one) => [one, { from: 0x2000n, why: 'gone', atWallMs: 0 }])),
         }
       : null,
@@ -166,7 +181,8 @@ export const anyView: fc.Arbitrary<View> = fc
     ledger: maybe(20).map((no) => !no),
     session: maybe(20).map((no) => !no),
     feedback: maybe().map((no) => !no),
-    versionNum: usually(150_018, 160_010, 100_023),
+    native: fc.boolean(),
+    versionNum: fc.oneof(usually(150_018, 100_023), fc.constantFrom(160_010, 170_010)),
     walLevel: usually('logical', 'replica'),
     timeline: usually(1, 2),
     replayedLsn: usually<bigint | null>(0x4f00n, 0x1000n, null),
@@ -181,11 +197,22 @@ export const anyView: fc.Arbitrary<View> = fc
   })
   .map((pick) => {
     const usual = aView(pick.self);
-    const settings = { walLevel: pick.walLevel, hotStandbyFeedback: pick.feedback };
+    const settings = {
+      walLevel: pick.walLevel,
+      hotStandbyFeedback: pick.feedback,
+      syncReplicationSlots: pick.versionNum >= 170_000 ? pick.native : null,
+      upstreamDatabase: pick.native ? 'postgres' : null,
+    };
     const base = pick.self === 'alpha' ? aPrimaryLook() : aStandbyLook({ replayedLsn: pick.replayedLsn });
     const { versionNum, timeline } = pick;
     const look = { ...base, slots: pick.slots, versionNum, timeline, settings: { ...base.settings, ...settings } };
-    const ledgerSlot: LedgerSlot = { made: true, decodable: true, firstRestartLsn: null, incarnation: null };
+    const ledgerSlot: LedgerSlot = {
+      made: true,
+      decodable: true,
+      firstRestartLsn: null,
+      incarnation: null,
+      identity: null,
+    };
     const ledger = aLedger(pick.self, { slots: new Map(pick.made.map((one) => [one, ledgerSlot])) });
     const broken = { kind: 'broken', sinceMs: nowMs - 100, why: 'no answer' } as const;
     const view: View = {
@@ -210,7 +237,17 @@ export const anyView: fc.Arbitrary<View> = fc
         ...usual.memory,
         lastStatus: pick.keys?.status?.value ?? null,
         missing: { names: 'orders', sinceMs: pick.missingSinceMs },
-        slots: new Map([['orders', { protectedFrom: pick.mark, aheadSinceMs: pick.aheadSinceMs, lastAdvance: null }]]),
+        slots: new Map([
+          [
+            'orders',
+            {
+              protectedFrom: pick.mark,
+              protectedSinceLsn: pick.mark === null ? null : 0x4000n,
+              aheadSinceMs: pick.aheadSinceMs,
+              lastAdvance: null,
+            },
+          ],
+        ]),
       },
     };
     return { ...view, verdicts: verdictsOf(view) };

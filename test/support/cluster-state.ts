@@ -34,12 +34,29 @@ export async function untilLeads(cluster: SandboxCluster, name: string): Promise
   );
 }
 
-/** The slots are ready on each of the members, under the present leader and on its timeline. */
+/** Every member's agent says that its server runs. */
+export async function untilAllRun(cluster: SandboxCluster): Promise<void> {
+  await eventually(
+    async () => {
+      const { members } = await cluster.read();
+      const down = [...cluster.members.keys()].filter((name) => members.get(name)?.value?.state !== 'running');
+      if (down.length === 0) return true;
+      throw new Error(`not yet ${down.join(', ')}`);
+    },
+    { what: 'every member to run', timeoutMs: patienceMs },
+  );
+}
+
+/**
+ * The slots are ready on each of the members, under the present leader and on its timeline. `intervalMs`: how often to
+ * look, where the time until then is measured.
+ */
 export async function untilReady(
   cluster: SandboxCluster,
   slots: readonly string[],
   members: readonly string[],
   leader: string,
+  intervalMs = 25,
 ): Promise<void> {
   await eventually(
     async () => {
@@ -54,7 +71,7 @@ export async function untilReady(
       }
       return true;
     },
-    { what: `${slots.join(', ')} to be ready on ${members.join(', ')}`, timeoutMs: patienceMs },
+    { what: `${slots.join(', ')} to be ready on ${members.join(', ')}`, timeoutMs: patienceMs, intervalMs },
   );
 }
 

@@ -56,6 +56,7 @@ export function aLogicalSlot(over: Partial<LogicalSlot> = {}): LogicalSlot {
     invalidation: null,
     failover: false,
     synced: false,
+    identity: 'orders#1',
     snapshotOnDisk: true,
     walOnDisk: true,
     ...over,
@@ -98,8 +99,13 @@ export function aPrimaryLook(over: Partial<ServerLook> = {}): ServerLook {
       primarySlotName: '',
       upstreamHost: null,
       upstreamPort: null,
+      upstreamDatabase: null,
+      syncReplicationSlots: null,
+      synchronizedStandbySlots: null,
+      failoverSlotsExtension: null,
+      maxSlotWalKeepBytes: null,
     },
-    privileges: { superuser: true, replication: true, readBinaryFile: true, monitor: true },
+    privileges: { superuser: true, replication: true, readBinaryFile: true, monitor: true, logStandbySnapshot: false },
     slots: [aPhysicalSlot(), aLogicalSlot()],
     replication: [
       {
@@ -178,6 +184,8 @@ export function aStatus(over: Partial<Status> = {}): Status {
       logical: new Map([['orders', aLogicalReport()]]),
       physical: new Map([['beta', { restartLsn: 0x4000n, xmin: 700, catalogXmin: 700, active: true }]]),
       lost: new Map(),
+      templateLsn: 0x5000n,
+      gate: null,
     },
     ...over,
   };
@@ -193,6 +201,9 @@ export function aMember(name: string, over: Partial<Member> = {}): Member {
     role: primary ? 'primary' : 'replica',
     version: '4.1.0',
     xlogLocation: primary ? 0x5000n : 0x4f00n,
+    receiveLsn: primary ? null : 0x5000n,
+    replayLsn: primary ? null : 0x4f00n,
+    replicationState: primary ? null : 'streaming',
     timeline: 1,
     tags: noTags,
     pendingRestart: false,
@@ -206,6 +217,8 @@ export function aMember(name: string, over: Partial<Member> = {}): Member {
       physical: new Map(),
       needsFeedback: !primary,
       hotStandbyFeedback: !primary,
+      templates: new Map(),
+      wantsSnapshot: false,
       problems: [],
     },
     ...over,
@@ -231,8 +244,8 @@ export function someKeys(over: Partial<ClusterKeys> = {}): ClusterKeys {
 }
 
 export function aLedger(member: string, over: Partial<Ledger> = {}): Ledger {
-  const ready = { made: false, decodable: true, firstRestartLsn: 0x1000n, incarnation: 0x1000n };
-  return { member, systemIdentifier, slots: new Map([['orders', ready]]), feedbackSet: true, ...over };
+  const ready = { made: false, decodable: true, firstRestartLsn: 0x1000n, incarnation: 0x1000n, identity: null };
+  return { member, systemIdentifier, slots: new Map([['orders', ready]]), feedbackSet: true, settingsSet: [], ...over };
 }
 
 /**
@@ -258,7 +271,9 @@ export function aView(name: string, over: Partial<View> = {}): View {
     savedLedger: aLedger(name),
     memory: {
       ...blank.memory,
-      slots: new Map([['orders', { protectedFrom: 700, aheadSinceMs: null, lastAdvance: null }]]),
+      slots: new Map([
+        ['orders', { protectedFrom: 700, protectedSinceLsn: 0x3000n, aheadSinceMs: null, lastAdvance: null }],
+      ]),
     },
     ...over,
   };

@@ -52,7 +52,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'agent.ts': ['base', 'domain', 'view', 'plan', 'rx', 'consul', 'postgres', 'watch', 'act'],
   'ports.ts': ['base', 'config', 'consul', 'postgres', 'agent.ts'],
   'run.ts': ['base', 'domain', 'view', 'plan', 'config', 'report', 'agent.ts', 'ports.ts'],
-  'dry-turn.ts': ['base', 'domain', 'view', 'plan', 'config', 'consul', 'postgres', 'ports.ts'],
+  'dry-turn.ts': ['base', 'domain', 'view', 'plan', 'config', 'consul', 'postgres', 'watch', 'agent.ts', 'ports.ts'],
   sandbox: ['base', 'domain', 'config', 'consul'],
   demo: ['base', 'domain', 'config', 'consul', 'sandbox'],
   cli: ['base', 'domain', 'view', 'plan', 'config', 'consul', 'postgres', 'report', 'demo', 'dry-turn.ts', 'run.ts'],

@@ -11,6 +11,7 @@ import {
   isObject,
   lsnField,
   objectField,
+  readLsn,
   parseJson,
   readMap,
   textField,
@@ -20,7 +21,7 @@ import {
   type JsonObject,
 } from './reading.ts';
 import { physicalReportToJson, readPhysicalReport, readSlotVerdict, slotVerdictToJson } from './slot-reports.ts';
-import { mapToJson, optionalLsnToJson, withoutNulls } from './writing.ts';
+import { lsnToJson, mapToJson, optionalLsnToJson, withoutNulls } from './writing.ts';
 
 const roles: Readonly<Record<string, MemberRole>> = {
   primary: 'primary',
@@ -57,6 +58,9 @@ export function decodeMember(raw: string, complain: Complain): Member | null {
     role: readRole(fieldOf(value, 'role'), complain),
     version: textField(value, 'version', complain),
     xlogLocation: lsnField(value, 'xlog_location', complain),
+    receiveLsn: lsnField(value, 'receive_lsn', complain),
+    replayLsn: lsnField(value, 'replay_lsn', complain),
+    replicationState: textField(value, 'replication_state', complain),
     timeline: timelineField(value, 'timeline', complain),
     tags: readTags(objectField(value, 'tags', complain)),
     pendingRestart: flagField(value, 'pending_restart', complain) ?? false,
@@ -74,6 +78,9 @@ export function encodeMember(member: Member): string {
       role: member.role,
       version: member.version,
       xlog_location: optionalLsnToJson(member.xlogLocation),
+      replay_lsn: optionalLsnToJson(member.replayLsn),
+      receive_lsn: optionalLsnToJson(member.receiveLsn),
+      replication_state: member.replicationState,
       timeline: member.timeline,
     }),
     ...tagsToJson(member.tags),
@@ -92,6 +99,9 @@ function memberFromUrl(url: string, complain: Complain): Member {
     role: 'uninitialized',
     version: null,
     xlogLocation: null,
+    receiveLsn: null,
+    replayLsn: null,
+    replicationState: null,
     timeline: null,
     tags: noTags,
     pendingRestart: false,
@@ -145,6 +155,10 @@ function readExtras(object: JsonObject, complain: Complain): MemberExtras {
     ),
     needsFeedback: flagField(object, 'needs_feedback', complain, place) ?? false,
     hotStandbyFeedback: flagField(object, 'hot_standby_feedback', complain, place) ?? false,
+    templates: readMap(objectField(object, 'templates', complain, place), `${place}.templates`, (lsn, _name, at) =>
+      readLsn(lsn, complain, at),
+    ),
+    wantsSnapshot: flagField(object, 'wants_snapshot', complain, place) ?? false,
     problems: readProblems(object, complain),
   };
 }
@@ -167,6 +181,8 @@ function extrasToJson(extras: MemberExtras): JsonObject {
     physical: mapToJson(extras.physical, physicalReportToJson),
     needs_feedback: extras.needsFeedback,
     hot_standby_feedback: extras.hotStandbyFeedback,
+    templates: mapToJson(extras.templates, lsnToJson),
+    wants_snapshot: extras.wantsSnapshot,
     problems: extras.problems,
   });
 }

@@ -1,5 +1,5 @@
 import type { PhysicalSlotReport } from '../../domain/cluster.ts';
-import { slotNamePattern, type SlotVerdict, type Verdict, type VerdictKind } from '../../domain/slot.ts';
+import { slotNamePattern, type Method, type SlotVerdict, type Verdict, type VerdictKind } from '../../domain/slot.ts';
 import {
   describe,
   fieldOf,
@@ -15,6 +15,7 @@ import {
 import { optionalLsnToJson, withoutNulls } from './writing.ts';
 
 const verdictKinds: readonly VerdictKind[] = ['ready', 'not_ready', 'lost', 'orphan', 'ahead'];
+const methods: readonly Method[] = ['file_copy', 'template', 'native'];
 
 /** Whether PostgreSQL could have a slot of this name; complains when not. */
 export function isSlotName(name: string, complain: Complain, place: string): boolean {
@@ -52,7 +53,7 @@ export function physicalReportToJson(report: PhysicalSlotReport): JsonObject {
   });
 }
 
-/** A verdict: `{verdict, reason?, position?, type}`. The slot's name is beside it, where the verdict is kept. */
+/** A verdict: `{verdict, reason?, position?, type, method?}`. The slot's name is beside it, where the verdict is kept. */
 export function readSlotVerdict(
   value: Json | undefined,
   slot: string,
@@ -71,7 +72,18 @@ export function readSlotVerdict(
     return null;
   }
   if (verdict === null) return null;
-  return { slot, type, verdict, position: lsnField(value, 'position', complain, place) };
+  const method = readMethod(value, complain, place);
+  const position = lsnField(value, 'position', complain, place);
+  return { slot, type, verdict, position, ...(method === null ? {} : { method }) };
+}
+
+function readMethod(object: JsonObject, complain: Complain, place: string): Method | null {
+  const found = fieldOf(object, 'method');
+  const method = methods.find((known) => known === found) ?? null;
+  if (found !== undefined && method === null) {
+    complain(`${place}.method`, describe(found), `one of ${methods.join(', ')}`);
+  }
+  return method;
 }
 
 function readVerdict(object: JsonObject, complain: Complain, place: string): Verdict | null {
@@ -84,11 +96,12 @@ function readVerdict(object: JsonObject, complain: Complain, place: string): Ver
   return kind === 'ready' ? { kind } : { kind, reason: textField(object, 'reason', complain, place) ?? '' };
 }
 
-export function slotVerdictToJson({ verdict, position, type }: SlotVerdict): JsonObject {
+export function slotVerdictToJson({ verdict, position, type, method }: SlotVerdict): JsonObject {
   return withoutNulls({
     verdict: verdict.kind,
     reason: verdict.kind === 'ready' ? null : verdict.reason,
     position: optionalLsnToJson(position),
     type,
+    method: method ?? null,
   });
 }

@@ -19,6 +19,7 @@ import {
   type Json,
   type JsonObject,
 } from './reading.ts';
+import { gateReportToJson, readGateReport } from './gate-report.ts';
 import { isSlotName, physicalReportToJson, readPhysicalReport } from './slot-reports.ts';
 import { lsnToJson, mapToJson, optionalLsnToJson, withoutNulls } from './writing.ts';
 
@@ -102,6 +103,7 @@ function readExtras(object: JsonObject, complain: Complain): StatusExtras | null
     return null;
   }
   const section = (name: string): JsonObject | null => objectField(object, name, complain, place);
+  const gate = section('gate');
   return {
     term,
     timeline,
@@ -113,6 +115,8 @@ function readExtras(object: JsonObject, complain: Complain): StatusExtras | null
       readPhysicalReport(value, name, complain, at),
     ),
     lost: readMap(section('lost'), `${place}.lost`, (value, name, at) => readLost(value, name, complain, at)),
+    templateLsn: lsnField(object, 'template_lsn', complain, place),
+    gate: gate === null ? null : readGateReport(gate, complain, `${place}.gate`),
   };
 }
 
@@ -185,5 +189,7 @@ function extrasToJson(extras: StatusExtras): JsonObject {
     ),
     physical: mapToJson(extras.physical, physicalReportToJson),
     lost: mapToJson(extras.lost, (slot) => ({ from: lsnToJson(slot.from), why: slot.why, at_ms: slot.atWallMs })),
+    ...(extras.templateLsn === null ? {} : { template_lsn: lsnToJson(extras.templateLsn) }),
+    ...(extras.gate === null ? {} : { gate: gateReportToJson(extras.gate) }),
   };
 }

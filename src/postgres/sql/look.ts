@@ -52,12 +52,20 @@ const lookRow = z.object({
     hotStandbyFeedback: z.boolean(),
     primarySlotName: z.string().nullable(),
     primaryConninfo: z.string().nullable(),
+    syncReplicationSlots: z.boolean().nullable(),
+    synchronizedStandbySlots: z.string().nullable(),
+    failoverSlotsExtension: z.object({ standbySlotNames: z.string(), standbySlotsMinConfirmed: z.number() }).nullable(),
+    maxSlotWalKeepBytes: z
+      .string()
+      .regex(/^-?\d+$/)
+      .nullable(),
   }),
   privileges: z.object({
     superuser: z.boolean(),
     replication: z.boolean(),
     readBinaryFile: z.boolean(),
     monitor: z.boolean(),
+    logStandbySnapshot: z.boolean(),
   }),
   slots: z.array(slotRow),
   replication: z.array(
@@ -91,30 +99,63 @@ export function look(versionNum: number): Statement<LookRow> {
   };
 }
 
-/** The columns that `pg_replication_slots` got after PostgreSQL 11, or what stands for them before. */
+const snapshotPrivilege = `pg_catalog.has_function_privilege('pg_catalog.pg_log_standby_snapshot()', 'EXECUTE')`;
+
+/** An expression that only `first` and later know, or what stands for it before. */
+function since(first: number, major: number, expression: string, instead: string): string {
+  return major >= first ? expression : instead;
+}
+
+/** The columns that `pg_replication_slots` got after PostgreSQL 11. */
 function slotColumns(major: number): string {
-  const since = (first: number, column: string, instead: string): string => (major >= first ? column : instead);
   return `
-    'walStatus', ${since(13, 's.wal_status', 'NULL')},
-    'twoPhase', ${since(14, 's.two_phase', 'NULL')},
-    'conflicting', ${since(16, 's.conflicting', 'NULL')},
-    'failover', ${since(17, 's.failover', 'false')},
-    'synced', ${since(17, 's.synced', 'false')},
-    'invalidationReason', ${since(17, 's.invalidation_reason', 'NULL')}`;
+    'walStatus', ${since(13, major, 's.wal_status', 'NULL')},
+    'twoPhase', ${since(14, major, 's.two_phase', 'NULL')},
+    'conflicting', ${since(16, major, 's.conflicting', 'NULL')},
+    'failover', ${since(17, major, 's.failover', 'false')},
+    'synced', ${since(17, major, 's.synced', 'false')},
+    'invalidationReason', ${since(17, major, 's.invalidation_reason', 'NULL')}`;
+}
+
+/**
+ * The settings that not every server has. Those of pg_failover_slots can stand in a configuration file without the
+ * extension; only in `pg_settings`, which leaves such placeholders out, is it seen to be loaded. That view lists every
+ * setting there is, so it is asked only when there is something to find out.
+ */
+function newerSettings(major: number): string {
+  return `
+    'syncReplicationSlots', ${since(17, major, `pg_catalog.current_setting('sync_replication_slots')::boolean`, 'NULL')},
+    'synchronizedStandbySlots', ${since(17, major, `pg_catalog.current_setting('synchronized_standby_slots')`, 'NULL')},
+    'failoverSlotsExtension', CASE
+      WHEN pg_catalog.current_setting('pg_failover_slots.standby_slot_names', true) IS NOT NULL THEN (
+        SELECT pg_catalog.json_build_object(
+          'standbySlotNames', names.setting,
+          'standbySlotsMinConfirmed', confirmed.setting::int)
+        FROM pg_catalog.pg_settings names, pg_catalog.pg_settings confirmed
+        WHERE names.name = 'pg_failover_slots.standby_slot_names'
+          AND confirmed.name = 'pg_failover_slots.standby_slots_min_confirmed') END,
+    'maxSlotWalKeepBytes',
+      pg_catalog.pg_size_bytes(pg_catalog.current_setting('max_slot_wal_keep_size', true))::text`;
 }
 
 function lookText(major: number): string {
   // The role is asked once, so that a promotion in mid-statement cannot give half of each. The function is volatile,
   // which keeps PostgreSQL from putting it back into each place of use.
+  //
+  // The end of the WAL is read before the slots: whatever slot is missing here was made after `currentLsn`, and templates
+  // rest on that. In which order PostgreSQL comes by the parts of one row is its own affair, so the list of slots is made
+  // to depend on the row of `server`: its condition is always true and cannot be looked at before that row is there.
   return `
-WITH server AS (SELECT pg_catalog.pg_is_in_recovery() AS in_recovery)
+WITH server AS ${since(12, major, 'MATERIALIZED ', '')}(
+  SELECT in_recovery, CASE WHEN NOT in_recovery THEN pg_catalog.pg_current_wal_lsn() END AS current_lsn
+  FROM (SELECT pg_catalog.pg_is_in_recovery() AS in_recovery) role)
 SELECT pg_catalog.json_build_object(
   'systemIdentifier', (SELECT system_identifier::text FROM pg_catalog.pg_control_system()),
   'versionNum', pg_catalog.current_setting('server_version_num')::int,
   'inRecovery', in_recovery,
   'startedAtMs', pg_catalog.floor(extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000),
-  'walFile', CASE WHEN NOT in_recovery THEN pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) END,
-  'currentLsn', CASE WHEN NOT in_recovery THEN pg_catalog.pg_current_wal_lsn() END,
+  'walFile', CASE WHEN NOT in_recovery THEN pg_catalog.pg_walfile_name(current_lsn) END,
+  'currentLsn', current_lsn,
   'receivedLsn', CASE WHEN in_recovery
     THEN greatest(pg_catalog.pg_last_wal_receive_lsn(), pg_catalog.pg_last_wal_replay_lsn()) END,
   'replayedLsn', CASE WHEN in_recovery THEN pg_catalog.pg_last_wal_replay_lsn() END,
@@ -139,13 +180,14 @@ SELECT pg_catalog.json_build_object(
     'hotStandbyFeedback', pg_catalog.current_setting('hot_standby_feedback')::boolean,
     'primarySlotName', pg_catalog.current_setting('primary_slot_name', true),
     'primaryConninfo', CASE WHEN pg_catalog.pg_has_role('pg_read_all_settings', 'USAGE')
-      THEN pg_catalog.current_setting('primary_conninfo', true) END),
+      THEN pg_catalog.current_setting('primary_conninfo', true) END,${newerSettings(major)}),
   'privileges', (
     SELECT pg_catalog.json_build_object(
       'superuser', a.rolsuper,
       'replication', a.rolreplication OR a.rolsuper,
       'readBinaryFile', pg_catalog.has_function_privilege('pg_catalog.pg_read_binary_file(text)', 'EXECUTE'),
-      'monitor', pg_catalog.pg_has_role('pg_monitor', 'USAGE'))
+      'monitor', pg_catalog.pg_has_role('pg_monitor', 'USAGE'),
+      'logStandbySnapshot', ${since(16, major, snapshotPrivilege, 'false')})
     FROM pg_catalog.pg_roles a
     WHERE a.rolname = current_user),
   'slots', coalesce((
@@ -160,7 +202,8 @@ SELECT pg_catalog.json_build_object(
       'catalogXmin', s.catalog_xmin::text,
       'restartLsn', s.restart_lsn,
       'confirmedFlushLsn', s.confirmed_flush_lsn,${slotColumns(major)}))
-    FROM pg_catalog.pg_replication_slots s), '[]'),
+    FROM pg_catalog.pg_replication_slots s
+    WHERE in_recovery OR current_lsn > '0/0'), '[]'),
   'replication', coalesce((
     SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'applicationName', c.application_name,

@@ -2,6 +2,7 @@ import type { Gap, SlotVerdict, VerdictKind } from '../../domain/slot.ts';
 import { currentStatus, freshLook } from '../../view/select.ts';
 import type { Contact, View } from '../../view/view.ts';
 import { ageMs } from '../rest/member-status.ts';
+import { gateMetrics } from './gate-metrics.ts';
 import { single, type Metric, type MetricSource, type Sample } from './metric.ts';
 
 const verdictKinds: readonly VerdictKind[] = ['ready', 'not_ready', 'ahead', 'orphan', 'lost'];
@@ -54,6 +55,13 @@ export const slotkeeperMetrics: readonly Metric[] = [
     }),
   },
   {
+    name: 'slotkeeper_template_lag_bytes',
+    help: "How far a template slot on this standby is behind the primary's last published position: WAL that it holds.",
+    type: 'gauge',
+    labels: ['database'],
+    samples: templateSamples,
+  },
+  {
     name: 'slotkeeper_slot_gaps',
     help: 'Ranges of WAL that consumers of the slot could not get from it, as far as they are recorded.',
     type: 'gauge',
@@ -67,6 +75,7 @@ export const slotkeeperMetrics: readonly Metric[] = [
     labels: ['slot'],
     samples: ({ view }) => gapSamples(view, ({ from, to }) => (to === null ? 0 : Math.max(0, Number(to - from)))),
   },
+  ...gateMetrics,
   {
     name: 'slotkeeper_problems',
     help: 'What is wrong on this member and a person can mend.',
@@ -118,6 +127,15 @@ function perSlot(samples: (verdict: SlotVerdict, view: View) => readonly Sample[
       const { slot, type } = verdict;
       return samples(verdict, view).map(({ labels, value }) => ({ labels: { slot, type, ...labels }, value }));
     });
+}
+
+function templateSamples({ view, plan }: MetricSource): readonly Sample[] {
+  const optime = currentStatus(view.consul.keys)?.optime;
+  if (optime === undefined) return [];
+  return [...(plan.member.extras?.templates ?? [])].map(([database, position]) => ({
+    labels: { database },
+    value: Math.max(0, Number(optime - position)),
+  }));
 }
 
 function gapSamples(view: View, weight: (gap: Gap) => number): readonly Sample[] {

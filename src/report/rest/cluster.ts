@@ -31,18 +31,32 @@ function memberToJson(
   return {
     name,
     role: role === 'leader' && member.role === 'standby_leader' ? 'standby_leader' : role,
-    state: member.state,
+    // As in Patroni: a standby that streams says so instead of that it runs.
+    state: (role === 'replica' ? member.replicationState : null) ?? member.state,
     api_url: member.apiUrl,
     ...addressOf(member.connUrl),
     ...(member.timeline === null ? {} : { timeline: member.timeline }),
     ...(member.pendingRestart ? { pending_restart: true } : {}),
     ...(Object.keys(member.tags.raw).length > 0 ? { tags: member.tags.raw } : {}),
-    ...(optime === null ? {} : lagOf(member.xlogLocation, optime)),
+    ...(optime === null ? {} : lagsOf(member, optime)),
   };
 }
 
-/** Patroni's `unknown` where a position is not known; members publish one position, so that is all there is. */
-function lagOf(location: Lsn | null, optime: Lsn): Readonly<Record<string, unknown>> {
+/** Where a standby has received and replayed to, and its one position of old; each with how far that is behind. */
+function lagsOf({ receiveLsn, replayLsn, xlogLocation }: Member, optime: Lsn): Readonly<Record<string, unknown>> {
+  const received = lagOf(receiveLsn, optime);
+  const replayed = lagOf(replayLsn, optime);
+  return {
+    receive_lsn: received.lsn,
+    receive_lag: received.lag,
+    replay_lsn: replayed.lsn,
+    replay_lag: replayed.lag,
+    ...lagOf(xlogLocation, optime),
+  };
+}
+
+/** Patroni's `unknown` where a position is not known. */
+function lagOf(location: Lsn | null, optime: Lsn): { readonly lsn: string; readonly lag: number | 'unknown' } {
   if (location === null) return { lsn: 'unknown', lag: 'unknown' };
   return { lsn: formatLsn(location), lag: Number(optime > location ? optime - location : 0n) };
 }

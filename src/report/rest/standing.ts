@@ -1,4 +1,5 @@
 import { leaderName } from '../../domain/cluster.ts';
+import { replicationStateOf } from '../../domain/server.ts';
 import { configOf, freshLook, holdsLeader } from '../../view/select.ts';
 import type { View } from '../../view/view.ts';
 import type { Moment } from './answer.ts';
@@ -74,7 +75,8 @@ export function isReplica(moment: Moment, query: URLSearchParams): Standing {
 
 /** Patroni's word for what a standby gets its WAL from; null = not known. */
 export function replicationState(view: View): string | null {
-  return freshLook(view)?.receiver?.status === 'streaming' ? 'streaming' : null;
+  const look = freshLook(view);
+  return look === null ? null : replicationStateOf(look);
 }
 
 /** Whether a standby is within `mostBytes` of the leader's last published position; null = any distance will do. */

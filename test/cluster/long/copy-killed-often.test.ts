@@ -24,7 +24,10 @@ describe.each(clusterMajors())(`an agent killed at any moment of a file copy, se
     await untilLeads(cluster(), 'alpha');
     for (let round = 0; round < rounds; round += 1) {
       const name = `s${round}`;
-      await cluster().configure({ slots: { [name]: slot, ...memberSlots(cluster()) } });
+      await cluster().configure({
+        slots: { [name]: slot, ...memberSlots(cluster()) },
+        failover_slots: { method: 'file_copy' },
+      });
       const victim = await eventually(async () => (await cluster().read()).restartTurn?.value, {
         what: 'a standby to take its turn',
         intervalMs: 1,

@@ -144,13 +144,13 @@ describe.each(await postgresUnderTest())('connections to PostgreSQL $version', (
     await expect(server.readLedger()).rejects.toThrow(/no look/);
     const { systemIdentifier } = await lookUntil(server, (look) => look);
     const empty = await server.readLedger();
-    expect(empty).toEqual({ member: 'one', systemIdentifier, slots: new Map(), feedbackSet: false });
-    await server.writeLedger({ ...empty, feedbackSet: true });
-    expect(await server.readLedger()).toEqual({ ...empty, feedbackSet: true });
+    expect(empty).toEqual({ member: 'one', systemIdentifier, slots: new Map(), feedbackSet: false, settingsSet: [] });
+    await server.writeLedger({ ...empty, feedbackSet: true, settingsSet: [] });
+    expect(await server.readLedger()).toEqual({ ...empty, feedbackSet: true, settingsSet: [] });
     const homeless = connect(primary, { credentials: { ...superuser, password }, dataDir: null });
     await homeless.look(never);
     expect((await homeless.readLedger()).feedbackSet).toBe(false);
-    await homeless.writeLedger({ ...empty, feedbackSet: true });
+    await homeless.writeLedger({ ...empty, feedbackSet: true, settingsSet: [] });
     expect((await homeless.readLedger()).feedbackSet).toBe(true);
   });
 });

@@ -70,6 +70,7 @@ describe.runIf(mountIsAllowed).each(await postgresUnderTest())('a full disk on P
         systemIdentifier: look.systemIdentifier,
         slots: new Map(),
         feedbackSet: true,
+        settingsSet: [],
       }),
     ).rejects.toThrow(/ENOSPC|no space left/i);
     await rm(filler);

@@ -2,9 +2,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LocalServer } from '../../../src/postgres/port.ts';
 import { type PostgresServer, startPrimary, startStandby } from '../../../src/sandbox/postgres-server.ts';
 import { Sandbox } from '../../../src/sandbox/processes.ts';
-import { localServer, logicalSlot, lookUntil, never, postgresUnderTest, superuser } from './servers.ts';
+import { look as lookStatement } from '../../../src/postgres/sql/look.ts';
+import { eachPostgres, localServer, logicalSlot, lookUntil, never, superuser } from './servers.ts';
 
-describe.each(await postgresUnderTest())('a look at PostgreSQL $version', (postgres) => {
+describe.each(await eachPostgres())('a look at PostgreSQL $version', (postgres) => {
   let sandbox: Sandbox;
   let primary: PostgresServer;
   let standby: PostgresServer;
@@ -18,7 +19,8 @@ describe.each(await postgresUnderTest())('a look at PostgreSQL $version', (postg
 
   beforeAll(async () => {
     sandbox = await Sandbox.open();
-    primary = await startPrimary(sandbox, { name: 'one', postgres });
+    const settings = { 'pg_failover_slots.standby_slot_names': 'two' };
+    primary = await startPrimary(sandbox, { name: 'one', postgres, settings });
     standby = await startStandby(sandbox, { name: 'two', postgres, upstream: primary });
     cascade = await startStandby(sandbox, { name: 'three', postgres, upstream: standby });
   });
@@ -37,7 +39,13 @@ describe.each(await postgresUnderTest())('a look at PostgreSQL $version', (postg
       replayedLsn: null,
       receiver: null,
       settings: { walLevel: 'logical', maxReplicationSlots: 20, maxWalSenders: 20, upstreamHost: null },
-      privileges: { superuser: true, replication: true, readBinaryFile: true, monitor: true },
+      privileges: {
+        superuser: true,
+        replication: true,
+        readBinaryFile: true,
+        monitor: true,
+        logStandbySnapshot: postgres.major >= 16,
+      },
       replication: [{ applicationName: 'two', state: 'streaming', slotName: 'two', clientAddress: '127.0.0.1' }],
     });
     expect(look.currentLsn).toBeGreaterThan(0n);
@@ -64,6 +72,47 @@ describe.each(await postgresUnderTest())('a look at PostgreSQL $version', (postg
       // A slot that nobody has read from starts without one.
       snapshotOnDisk: false,
     });
+  });
+
+  test('reads the end of the WAL before the slots, whatever the planner does', async () => {
+    const { versionNum } = await connect(primary).look(never);
+    const rows = await primary.query<{ 'QUERY PLAN': string }>(`explain (costs off) ${lookStatement(versionNum).text}`);
+    const lines = rows.map((row) => row['QUERY PLAN'].trim());
+    const condition = lines.findIndex(
+      (line) => line.startsWith('One-Time Filter') && line.includes('server.current_lsn'),
+    );
+    const listing = lines.findIndex((line, at) => at > condition && line.includes('pg_get_replication_slots'));
+    // A part of its own that is begun for the row of `server`, whose condition is looked at before anything is listed.
+    expect(lines.slice(0, condition).findLast((line) => /Plan \d/.test(line))).toMatch(/^SubPlan/);
+    expect(listing).toBeGreaterThan(condition);
+    expect(lines.slice(condition, listing).filter((line) => /Plan \d/.test(line))).toEqual([]);
+  });
+
+  test('shows the settings that slotkeeper changes', async () => {
+    const server = connect(primary);
+    const newer = postgres.major >= 17;
+    const before = (await server.look(never)).settings;
+    expect(before).toMatchObject({
+      syncReplicationSlots: newer ? false : null,
+      synchronizedStandbySlots: newer ? [] : null,
+      failoverSlotsExtension: null,
+      maxSlotWalKeepBytes: null,
+      upstreamDatabase: null,
+    });
+    await primary.alterSystem({ max_slot_wal_keep_size: '3GB' });
+    if (newer) await primary.alterSystem({ synchronized_standby_slots: 'two, "other",x' });
+    const wanted = { maxSlotWalKeepBytes: 3n << 30n, synchronizedStandbySlots: newer ? ['two', 'other', 'x'] : null };
+    await lookUntil(server, ({ settings }) => settings.maxSlotWalKeepBytes !== null);
+    expect((await server.look(never)).settings).toMatchObject(wanted);
+    await primary.alterSystem({ max_slot_wal_keep_size: null });
+    if (newer) await primary.alterSystem({ synchronized_standby_slots: null });
+    await lookUntil(server, ({ settings }) => settings.maxSlotWalKeepBytes === null);
+  });
+
+  test('does not take settings of pg_failover_slots for the extension', async () => {
+    const [shown] = await primary.query(`select current_setting('pg_failover_slots.standby_slot_names') as names`);
+    expect(shown).toEqual({ names: 'two' });
+    expect((await connect(primary).look(never)).settings.failoverSlotsExtension).toBeNull();
   });
 
   test('finds the snapshot of a restart position as soon as it is written', async () => {
@@ -107,7 +156,13 @@ describe.each(await postgresUnderTest())('a look at PostgreSQL $version', (postg
   test('is possible for a role that may do nothing but connect', async () => {
     await primary.query('create role plain login');
     const look = await connect(primary, { credentials: { ...superuser, user: 'plain' } }).look(never);
-    expect(look.privileges).toEqual({ superuser: false, replication: false, readBinaryFile: false, monitor: false });
+    expect(look.privileges).toEqual({
+      superuser: false,
+      replication: false,
+      readBinaryFile: false,
+      monitor: false,
+      logStandbySnapshot: false,
+    });
     expect(look.slots.length).toBeGreaterThan(0);
     await standby.untilReplayed(primary);
     const below = await connect(standby, { credentials: { ...superuser, user: 'plain' } }).look(never);
@@ -118,14 +173,22 @@ describe.each(await postgresUnderTest())('a look at PostgreSQL $version', (postg
     await primary.query('create role agent login replication');
     await primary.query('grant pg_monitor to agent');
     await primary.query('grant execute on function pg_read_binary_file(text) to agent');
+    const logs = postgres.major >= 16;
+    if (logs) await primary.query('grant execute on function pg_log_standby_snapshot() to agent');
     const look = await connect(primary, { credentials: { ...superuser, user: 'agent' } }).look(never);
-    expect(look.privileges).toEqual({ superuser: false, replication: true, readBinaryFile: true, monitor: true });
+    expect(look.privileges).toEqual({
+      superuser: false,
+      replication: true,
+      readBinaryFile: true,
+      monitor: true,
+      logStandbySnapshot: logs,
+    });
     expect(look.replication[0]).toMatchObject({ applicationName: 'two', state: 'streaming' });
   });
 
   test('knows nothing of files without the data directory', async () => {
     const look = await connect(primary, { dataDir: null }).look(never);
-    expect(logicalSlot(look.slots, 'seen')).toMatchObject({ snapshotOnDisk: null, walOnDisk: null });
+    expect(logicalSlot(look.slots, 'seen')).toMatchObject({ identity: null, snapshotOnDisk: null, walOnDisk: null });
   });
 
   // The last one: it promotes.

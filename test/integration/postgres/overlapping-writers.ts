@@ -51,7 +51,7 @@ export async function consume(server: PostgresServer, slot: string): Promise<rea
     slot,
   ]);
   return rows.flatMap(({ data }) => {
-    const id = /^table public\.written: INSERT: id\[integer\]:(\d+)$/.exec(data)?.[1];
+    const id = /^table public\.written: INSERT: id\[integer\]:(\d+)\b/.exec(data)?.[1];
     return id === undefined ? [] : [Number(id)];
   });
 }

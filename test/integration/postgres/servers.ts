@@ -6,12 +6,17 @@ import { type Credentials, type LocalServerSettings, defaultTimeouts } from '../
 import { findPostgres } from '../../../src/sandbox/locate.ts';
 import type { PostgresServer } from '../../../src/sandbox/postgres-server.ts';
 import type { PostgresBinaries } from '../../../src/sandbox/binaries.ts';
-import { clusterMajors } from '../../support/majors.ts';
+import { clusterMajors, postgresMajors } from '../../support/majors.ts';
 import { systemClock } from '../../support/system-clock.ts';
 
 /** The servers that the tests run on; see `clusterMajors` for how to name others. */
 export async function postgresUnderTest(): Promise<readonly PostgresBinaries[]> {
   return Promise.all(clusterMajors().map((major) => findPostgres(major)));
+}
+
+/** The same for what differs between versions: one for each way of following a slot, unless others are named. */
+export async function eachPostgres(): Promise<readonly PostgresBinaries[]> {
+  return Promise.all(postgresMajors().map((major) => findPostgres(major)));
 }
 
 export const never = new AbortController().signal;
@@ -57,6 +62,17 @@ export async function lookUntil<T>(
     }
     await delay(20);
   }
+}
+
+/** Lets the primary log what runs, again and again, until `making` is done: under load one record is not enough. */
+export async function whileLogging(primary: LocalServer, making: Promise<unknown>): Promise<void> {
+  const done = new AbortController();
+  const made = making.finally(() => done.abort());
+  while (!done.signal.aborted) {
+    await primary.logStandbySnapshot(never);
+    await Promise.race([made, delay(100)]);
+  }
+  await made;
 }
 
 export function logicalSlot(slots: readonly Slot[], name: string): LogicalSlot {

@@ -4,11 +4,11 @@ import type { LocalServer } from '../../../src/postgres/port.ts';
 import { defaultTimeouts } from '../../../src/postgres/settings.ts';
 import { type PostgresServer, startPrimary, startStandby } from '../../../src/sandbox/postgres-server.ts';
 import { Sandbox } from '../../../src/sandbox/processes.ts';
-import { localServer, logicalSlot, lookUntil, never, postgresUnderTest, superuser } from './servers.ts';
+import { eachPostgres, localServer, logicalSlot, lookUntil, never, superuser } from './servers.ts';
 
 const everything = 0xffff_ffff_ffffn;
 
-describe.each(await postgresUnderTest())('slots on PostgreSQL $version', (postgres) => {
+describe.each(await eachPostgres())('slots on PostgreSQL $version', (postgres) => {
   let sandbox: Sandbox;
   let primary: PostgresServer;
   let standby: PostgresServer;
@@ -110,6 +110,25 @@ describe.each(await postgresUnderTest())('slots on PostgreSQL $version', (postgr
   test.runIf(postgres.major < 16)('a logical one on a standby is refused with the SQLSTATE', async () => {
     const slot = { name: 'here', database: 'postgres', plugin: 'test_decoding' };
     await expect(below.createLogicalSlot(slot, never)).rejects.toMatchObject({ sqlstate: '0A000' });
+  });
+
+  test.runIf(postgres.major >= 17)('are created with the mark for failover, once', async () => {
+    const wanted = { name: 'marked', database: 'other', plugin: 'pgoutput', failover: true };
+    await server.createLogicalSlot(wanted, never);
+    await server.createLogicalSlot(wanted, never);
+    expect(logicalSlot((await server.look(never)).slots, 'marked')).toMatchObject({ failover: true, synced: false });
+    await expect(below.createLogicalSlot({ ...wanted, name: 'below' }, never)).rejects.toMatchObject({
+      sqlstate: '0A000',
+    });
+  });
+
+  test.runIf(postgres.major < 17)('with the mark for failover are refused by name', async () => {
+    const wanted = { name: 'marked', database: 'other', plugin: 'pgoutput', failover: true };
+    await expect(server.createLogicalSlot(wanted, never)).rejects.toMatchObject({
+      sqlstate: '0A000',
+      message: `create failover slot marked: needs PostgreSQL 17, and this server is ${postgres.version}`,
+    });
+    expect(await slotNames()).not.toContain('marked');
   });
 
   test('that are not there are told apart from those in use', async () => {

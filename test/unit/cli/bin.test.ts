@@ -49,6 +49,7 @@ describe('slotkeeper', { timeout: 30_000 }, () => {
   it.each([
     [['--help'], 'slotkeeper edit-config'],
     [['slots', '--help'], 'slotkeeper slots --history'],
+    [['doctor', '--help'], 'slotkeeper doctor /etc/slotkeeper.yml'],
     [['edit-config', '--help'], 'slots.orders.plugin=pgoutput'],
   ])('teaches: %j', async (words, taught) => {
     const { code, out } = await slotkeeper(words);
@@ -69,16 +70,22 @@ describe('slotkeeper', { timeout: 30_000 }, () => {
     expect(out + err).not.toMatch(/\n\s+at /);
   });
 
-  it.each(['agent', 'plan'])('%s ends with 3 for a wrong configuration and lists all of it', async (command) => {
-    const path = await file('bad.yml', 'scope: a/b\nconsul: {token: [HUSH]}\npostgresql: {listen: HUSH2@}\nlogg: {}\n');
-    const { code, out, err } = await slotkeeper([command, path]);
-    expect(code).toBe(3);
-    expect(err).toContain(`slotkeeper: 6 mistakes in ${path}\n`);
-    expect(err.match(/^ {2}- /gm)).toHaveLength(6);
-    expect(err).toContain('consul.token (line 2) is ***');
-    expect(out + err).not.toContain('HUSH]');
-    expect(out + err).not.toMatch(/\n\s+at /);
-  });
+  it.each(['agent', 'plan', 'doctor'])(
+    '%s ends with 3 for a wrong configuration and lists all of it',
+    async (command) => {
+      const path = await file(
+        'bad.yml',
+        'scope: a/b\nconsul: {token: [HUSH]}\npostgresql: {listen: HUSH2@}\nlogg: {}\n',
+      );
+      const { code, out, err } = await slotkeeper([command, path]);
+      expect(code).toBe(3);
+      expect(err).toContain(`slotkeeper: 6 mistakes in ${path}\n`);
+      expect(err.match(/^ {2}- /gm)).toHaveLength(6);
+      expect(err).toContain('consul.token (line 2) is ***');
+      expect(out + err).not.toContain('HUSH]');
+      expect(out + err).not.toMatch(/\n\s+at /);
+    },
+  );
 
   it('ends with 3 when it is not clear which cluster is meant', async () => {
     const { code, err } = await slotkeeper(['list']);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
 import { decodeDynamicConfig } from '../../../src/config/dynamic.ts';
+import { defaultConfig } from '../../../src/view/select.ts';
 
 const decode = (config: unknown) => decodeDynamicConfig(JSON.stringify(config));
 const errorsOf = (config: unknown) => decode(config).problems.filter(({ severity }) => severity === 'error');
@@ -20,13 +21,23 @@ describe('the cluster configuration', () => {
         failoverSlots: {
           synchronizeSlotNames: null,
           dropExtraSlots: true,
-          restart: 'allow',
+          restart: null,
           method: 'auto',
+          templateDatabases: [],
+          standbySlotNames: null,
+          standbySlotsMinConfirmed: -1,
+          standbySlotsMaxLagBytes: 16 * 1024 * 1024,
+          standbySlotsGraceSeconds: 10,
           recreateLost: false,
         },
       },
       problems: [],
     });
+  });
+
+  it('has the defaults that count while no configuration has been read', () => {
+    expect(decode({}).config).toEqual(defaultConfig);
+    expect(decode({ failover_slots: null }).config).toEqual(defaultConfig);
   });
 
   it("leaves Patroni's other settings alone", () => {
@@ -44,6 +55,8 @@ describe('the cluster configuration', () => {
       slots: {
         typed: { type: 'logical', database: 'shop', plugin: 'pgoutput' },
         untyped: { database: 'shop', plugin: 'wal2json' },
+        marked: { database: 'shop', plugin: 'pgoutput', failover: true },
+        unmarked: { database: 'shop', plugin: 'pgoutput', failover: 'off' },
         standby1: { type: 'physical' },
         empty: {},
         removed: null,
@@ -56,6 +69,8 @@ describe('the cluster configuration', () => {
       new Map([
         ['typed', { type: 'logical', database: 'shop', plugin: 'pgoutput' }],
         ['untyped', { type: 'logical', database: 'shop', plugin: 'wal2json' }],
+        ['marked', { type: 'logical', database: 'shop', plugin: 'pgoutput', failover: true }],
+        ['unmarked', { type: 'logical', database: 'shop', plugin: 'pgoutput' }],
         ['standby1', { type: 'physical' }],
         ['empty', { type: 'physical' }],
         ['here', { type: 'physical' }],
@@ -86,6 +101,20 @@ describe('the cluster configuration', () => {
       { slots: { a: { type: 'logcal', database: 'd', plugin: 'p' } } },
       'slots.a.type is "logcal"; allowed: one of logical',
     ],
+    [
+      { slots: { a: { database: 'd', plugin: 'p', failover: 'later' } } },
+      'slots.a.failover is "later"; allowed: true or false',
+    ],
+    [{ slots: { a: { failover: true } } }, 'slots.a.database is missing'],
+    [
+      { slots: { a: { type: 'physical', failover: true } } },
+      'slots.a.failover is set; only a logical slot can have failover',
+    ],
+    [
+      { slots: { slotkeeper_template_shop: { database: 'd', plugin: 'p' } } },
+      'slots.slotkeeper_template_shop is "slotkeeper_template_shop" (names that begin with slotkeeper_template_ are',
+    ],
+    [{ slots: { slotkeeper_template_x: { type: 'physical' } } }, "are slotkeeper's own); allowed: a slot name"],
     [{ slots: { a: 'physical' } }, 'slots.a is "physical"; allowed: an object'],
     [{ slots: ['a'] }, 'slots is a list of 1; allowed: an object'],
     [{ slots: { a: { type: 'physical', cluster_type: 'x' } } }, 'slots.a.cluster_type is "x"'],
@@ -103,11 +132,13 @@ describe('the cluster configuration', () => {
       { failover_slots: { restart: 'sometimes' } },
       'failover_slots.restart is "sometimes"; allowed: one of allow, never',
     ],
-    [{ failover_slots: { method: 'template' } }, 'this version of slotkeeper has only auto and file_copy'],
-    [{ failover_slots: { method: 'native' } }, 'this version of slotkeeper has only auto and file_copy'],
     [{ failover_slots: { drop_extra_slots: 'never' } }, 'failover_slots.drop_extra_slots is "never"'],
     [{ failover_slots: { synchronize_slot_names: ['a'] } }, 'synchronize_slot_names is a list of 1'],
     [{ failover_slots: { synchronize_slot_names: 'nam:a' } }, 'unknown key "nam" (did you mean name?)'],
+    [
+      { failover_slots: { synchronize_slot_names: 'a, name:slotkeeper_template_shop' } },
+      '"slotkeeper_template_shop" is reserved',
+    ],
   ])('refuses %j', (config, message) => {
     expect(decode(config).config).toBeNull();
     expect(whats(config).join('\n')).toContain(message);
@@ -241,7 +272,19 @@ describe('a hostile value of the key', () => {
       'a',
       '__proto__',
     );
-    const inner = fc.constantFrom('type', 'database', 'plugin', 'synchronize_slot_names', 'restart', 'x', '__proto__');
+    const inner = fc.constantFrom(
+      'type',
+      'database',
+      'plugin',
+      'failover',
+      'synchronize_slot_names',
+      'restart',
+      'template_databases',
+      'standby_slot_names',
+      'standby_slots_min_confirmed',
+      'x',
+      '__proto__',
+    );
     const value = fc.oneof(anyJson, fc.dictionary(inner, anyJson), fc.dictionary(keys, fc.dictionary(inner, anyJson)));
     fc.assert(
       fc.property(fc.dictionary(keys, value), (config) => {

@@ -29,6 +29,7 @@ describe('a filter in the grammar of pg_failover_slots', () => {
     ['name:', 'has no value'],
     ['Orders', '"Orders" is not a slot name'],
     ['app%', 'patterns are written name_like:app%'],
+    ['slotkeeper_template_shop', '"slotkeeper_template_shop" is reserved'],
     ['database:x', 'unknown key "database"'],
     ['plugn:x', 'did you mean plugin?'],
     ['name_like:a\\', 'ends with the escape character'],

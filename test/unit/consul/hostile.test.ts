@@ -147,6 +147,47 @@ describe('status', () => {
   });
 });
 
+describe('the gate in status', () => {
+  const gateOf = (gate: unknown) => {
+    const slotkeeper = { term: 1, timeline: 1, members_index: 1, gate };
+    const { status } = decoded(entry('status', JSON.stringify({ optime: 1, slotkeeper })));
+    return { gate: status?.value?.extras?.gate, problem: status?.problem };
+  };
+
+  test('is null where none is kept', () => {
+    expect(gateOf(undefined)).toEqual({ gate: null, problem: null });
+  });
+
+  test('is kept by nobody where it does not say by whom', () => {
+    expect(gateOf({ slots: ['a'], left_out: { b: 'not connected' } })).toEqual({
+      gate: { enforcedBy: null, slots: ['a'], leftOut: new Map([['b', 'not connected']]) },
+      problem: null,
+    });
+  });
+
+  test.each([
+    [{ enforced_by: 'hope' }, /slotkeeper\.gate\.enforced_by is "hope", allowed is one of synchronized_standby_slots/],
+    [{ slots: ['a', 'B C'] }, /slotkeeper\.gate\.slots\[1\] is named "B C", allowed is a slot name/],
+    [{ slots: ['a', 7] }, /slotkeeper\.gate\.slots\[1\] is 7, allowed is a slot name/],
+    [{ slots: { a: 1 } }, /slotkeeper\.gate\.slots is an object, allowed is an array/],
+    [{ left_out: { b: 1 } }, /slotkeeper\.gate\.left_out\.b is 1, allowed is a text/],
+    [{ left_out: { 'B C': 'why' } }, /slotkeeper\.gate\.left_out\.B C is named "B C"/],
+    [[], /slotkeeper\.gate is an array of 0, allowed is an object/],
+  ])('%j says what is wrong and keeps the rest', (gate, problem) => {
+    const read = gateOf(gate);
+    expect(read.problem).toMatch(problem);
+    expect(read.gate?.slots.every((name) => name === 'a') ?? true).toBe(true);
+    expect(read.gate?.leftOut.size ?? 0).toBe(0);
+  });
+
+  test('how far templates may go is a position', () => {
+    const slotkeeper = { term: 1, timeline: 1, members_index: 1, template_lsn: -5 };
+    const { status } = decoded(entry('status', JSON.stringify({ optime: 1, slotkeeper })));
+    expect(status?.value?.extras?.templateLsn).toBeNull();
+    expect(status?.problem).toMatch(/slotkeeper\.template_lsn is -5, allowed is a position in bytes/);
+  });
+});
+
 describe('members', () => {
   test('a member key written by Patroni 4', () => {
     const raw =
@@ -163,6 +204,9 @@ describe('members', () => {
       role: 'replica',
       version: '4.0.4',
       xlogLocation: 67108864n,
+      receiveLsn: 67108864n,
+      replayLsn: 67108864n,
+      replicationState: 'streaming',
       timeline: 2,
       tags: { nofailover: true, nostream: false, replicatefrom: null, raw: { nofailover: true, zone: 'b' } },
       pendingRestart: true,
@@ -229,6 +273,52 @@ describe('members', () => {
     const member = decoded(entry('members/m', JSON.stringify({ role: 'replica', slots }))).members.get('m');
     expect([...(member?.value?.slots.keys() ?? [])]).toEqual(['b']);
     expect(member?.problem).toMatch(problem);
+  });
+
+  test('a verdict with a method that nobody knows is kept without it', () => {
+    const slots = { a: { type: 'logical', verdict: 'ready', position: 3, method: 'magic' } };
+    const member = decoded(entry('members/m', JSON.stringify({ role: 'replica', slots }))).members.get('m');
+    expect(member?.value?.slots.get('a')).toEqual({
+      slot: 'a',
+      type: 'logical',
+      verdict: { kind: 'ready' },
+      position: 3n,
+    });
+    expect(member?.problem).toMatch(/slots\.a\.method is "magic", allowed is one of file_copy, template, native/);
+  });
+});
+
+describe("slotkeeper's own part of a member", () => {
+  const extrasOf = (slotkeeper: unknown) => {
+    const key = decoded(entry('members/m', JSON.stringify({ role: 'replica', slotkeeper }))).members.get('m');
+    return { extras: key?.value?.extras, problem: key?.problem };
+  };
+
+  test('of an earlier version has no templates and waits for nothing', () => {
+    const { extras, problem } = extrasOf({ agent_version: '0.1.0' });
+    expect(extras).toMatchObject({ templates: new Map(), wantsSnapshot: false });
+    expect(problem).toBeNull();
+  });
+
+  test.each([
+    [{ templates: { shop: 'soon', crm: 5 } }, /slotkeeper\.templates\.shop is "soon", allowed is a position in bytes/],
+    [{ templates: [] }, /slotkeeper\.templates is an array of 0, allowed is an object/],
+    [{ wants_snapshot: 1 }, /slotkeeper\.wants_snapshot is 1, allowed is true or false/],
+  ])('%j', (slotkeeper, found) => {
+    const { extras, problem } = extrasOf(slotkeeper);
+    expect(problem).toMatch(found);
+    expect([...(extras?.templates.keys() ?? [])].filter((database) => database !== 'crm')).toEqual([]);
+    expect(extras?.wantsSnapshot).toBe(false);
+  });
+
+  test.each([
+    [{ receive_lsn: 'x' }, /receive_lsn is "x"/],
+    [{ replay_lsn: -1 }, /replay_lsn is -1/],
+    [{ replication_state: 5 }, /replication_state is 5, allowed is a text/],
+  ])("Patroni's positions: %j", (fields, found) => {
+    const key = decoded(entry('members/m', JSON.stringify({ role: 'replica', ...fields }))).members.get('m');
+    expect(key?.problem).toMatch(found);
+    expect(key?.value).toMatchObject({ receiveLsn: null, replayLsn: null, replicationState: null });
   });
 });
 

@@ -6,6 +6,7 @@ import { patroniFormatVersion } from '../../../src/domain/version.ts';
 import { encodeOptime, encodeStatus } from '../../../src/consul/codec/status.ts';
 import { lsnToJson } from '../../../src/consul/codec/writing.ts';
 import type {
+  GateReport,
   HistoryEntry,
   Member,
   MemberExtras,
@@ -37,18 +38,27 @@ const physical = fc.record<PhysicalSlotReport>({
 });
 
 const verdict = (slot: fc.Arbitrary<string>): fc.Arbitrary<SlotVerdict> =>
-  fc.record({
-    slot,
-    type: fc.constantFrom('logical' as const, 'physical' as const),
-    verdict: fc.oneof(
-      fc.constant({ kind: 'ready' as const }),
-      fc.record({
-        kind: fc.constantFrom('not_ready' as const, 'lost' as const, 'orphan' as const, 'ahead' as const),
-        reason: fc.string(),
-      }),
-    ),
-    position: maybe(lsn),
-  });
+  fc
+    .record({
+      slot,
+      type: fc.constantFrom('logical' as const, 'physical' as const),
+      verdict: fc.oneof(
+        fc.constant({ kind: 'ready' as const }),
+        fc.record({
+          kind: fc.constantFrom('not_ready' as const, 'lost' as const, 'orphan' as const, 'ahead' as const),
+          reason: fc.string(),
+        }),
+      ),
+      position: maybe(lsn),
+      method: fc.constantFrom('file_copy' as const, 'template' as const, 'native' as const, undefined),
+    })
+    .map(({ method, ...rest }) => (method === undefined ? rest : { ...rest, method }));
+
+const gate = fc.record<GateReport>({
+  enforcedBy: maybe(fc.constantFrom('synchronized_standby_slots' as const, 'pg_failover_slots' as const)),
+  slots: fc.array(slotName, { maxLength: 4 }),
+  leftOut: mapOf(fc.string()),
+});
 
 const status = fc.record<Status>({
   optime: lsn,
@@ -74,6 +84,8 @@ const status = fc.record<Status>({
       ),
       physical: mapOf(physical),
       lost: mapOf(fc.record({ from: lsn, why: fc.string(), atWallMs: index })),
+      templateLsn: maybe(lsn),
+      gate: maybe(gate),
     }),
   ),
 });
@@ -87,6 +99,10 @@ const extras = fc.record<MemberExtras>({
   physical: mapOf(physical),
   needsFeedback: fc.boolean(),
   hotStandbyFeedback: fc.boolean(),
+  templates: fc
+    .array(fc.tuple(fc.oneof(slotName, fc.string({ minLength: 1, maxLength: 63 })), lsn), { maxLength: 3 })
+    .map((entries) => new Map(entries)),
+  wantsSnapshot: fc.boolean(),
   problems: fc.array(fc.string(), { maxLength: 3 }),
 });
 
@@ -108,6 +124,9 @@ const member = fc.record<Member>({
   role: fc.constantFrom('primary', 'replica', 'standby_leader', 'uninitialized', 'demoted'),
   version: maybe(fc.constant(patroniFormatVersion)),
   xlogLocation: maybe(lsn),
+  receiveLsn: maybe(lsn),
+  replayLsn: maybe(lsn),
+  replicationState: maybe(fc.constantFrom('streaming', 'in archive recovery')),
   timeline: maybe(timeline),
   tags,
   pendingRestart: fc.boolean(),

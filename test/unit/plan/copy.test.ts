@@ -75,7 +75,7 @@ describe('what keeps a slot from being copied', () => {
       'restart: never',
       ready(none, { config: aConfig({}, { restart: 'never' }) }),
       'copy of orders',
-      /restart is never/,
+      /restart does not allow/,
     ],
     ['pause', ready(none, { config: aConfig({ pause: true }) }), 'copy of orders', /paused/],
     ['no means to restart', ready(none, { self: aSelf('beta', { canRestart: false }) }), 'copy of orders', /bin_dir/],
@@ -185,7 +185,9 @@ describe('slots that are replaced', () => {
     const ahead = (sinceMs: number) => {
       const memory = {
         ...aView('beta').memory,
-        slots: new Map([['orders', { protectedFrom: 700, aheadSinceMs: sinceMs, lastAdvance: null }]]),
+        slots: new Map([
+          ['orders', { protectedFrom: 700, protectedSinceLsn: 0x3000n, aheadSinceMs: sinceMs, lastAdvance: null }],
+        ]),
       };
       return ready({ slots: [aLogicalSlot({ confirmedFlushLsn: 0x3800n })] }, { memory });
     };

@@ -36,7 +36,7 @@ describe('hot_standby_feedback', () => {
     ['is not needed any more', unfollowing(), ['reset']],
     [
       'is not needed, but was not switched on by slotkeeper',
-      unfollowing({ ledger: aLedger('beta', { feedbackSet: false }) }),
+      unfollowing({ ledger: aLedger('beta', { feedbackSet: false, settingsSet: [] }) }),
       [],
     ],
     [
@@ -69,8 +69,12 @@ describe('hot_standby_feedback', () => {
       { kind: 'look', startedAtMs: nowMs + 200, look },
     ]);
     expect(kindsOf(tried)).not.toContain('set_feedback');
-    expect(holdOf(tried, 'hot_standby_feedback')).toContain('still says off');
-    expect(problemsOf(tried).map((problem) => problem.code)).toContain('hot_standby_feedback');
+    const codes = (view: View): readonly string[] => problemsOf(view).map((problem) => problem.code);
+    expect(codes(tried)).not.toContain('hot_standby_feedback');
+    const overruled = later(tried, 1_000);
+    expect(kindsOf(overruled)).not.toContain('set_feedback');
+    expect(holdOf(overruled, 'hot_standby_feedback')).toContain('still says off');
+    expect(codes(overruled)).toContain('hot_standby_feedback');
     expect(kindsOf(later(tried, 60_000))).toContain('set_feedback');
 
     // rebuilt from another server, say: the setting went with the files
@@ -78,5 +82,39 @@ describe('hot_standby_feedback', () => {
       { kind: 'look', startedAtMs: nowMs + 400, look: { ...look, startedAtWallMs: look.startedAtWallMs + 1_000 } },
     ]);
     expect(kindsOf(restarted)).toContain('set_feedback');
+  });
+});
+
+describe('feedback that the server above has not got yet', () => {
+  const link = (catalogXmin: number | null) =>
+    statusKey({ physical: new Map([['beta', { restartLsn: 0x4000n, xmin: 700, catalogXmin, active: true }]]) });
+  const view = (catalogXmin: number | null, slots = aStandbyLook().slots): View => {
+    const usual = aView('beta');
+    return aView('beta', {
+      consul: { contact: { kind: 'good', atMs: nowMs }, keys: someKeys({ status: link(catalogXmin) }) },
+      local: { ...usual.local, look: aStandbyLook({ slots }) },
+    });
+  };
+  const hurry = { kind: 'hurry_feedback' } as const;
+
+  test('is sent at once, and not again while it is on its way', () => {
+    expect(actionsOf(view(null), hurry.kind)).toEqual([hurry]);
+    const sent = after(view(null), [
+      done(hurry, null),
+      { kind: 'look', startedAtMs: nowMs + 200, look: aStandbyLook() },
+    ]);
+    expect(actionsOf(sent, hurry.kind)).toEqual([]);
+    expect(actionsOf(later(sent, 2_000), hurry.kind)).toEqual([hurry]);
+  });
+
+  test.each([
+    ['that the server above has', view(700)],
+    ['of slots that hold nothing', view(null, [])],
+    [
+      'of a standby that does not stream',
+      { ...view(null), local: { ...view(null).local, look: aStandbyLook({ receiver: null }) } },
+    ],
+  ])('is not hurried %s', (_name, calm) => {
+    expect(actionsOf(calm, hurry.kind)).toEqual([]);
   });
 });

@@ -38,11 +38,13 @@ describe('the member key', () => {
     expect(kindsOf(published(over as Partial<Member>))).toContain('publish_member');
   });
 
-  test('tells a moving position as often as loop_wait says', () => {
-    const moved = { xlogLocation: 1n };
-    expect(kindsOf(published(moved))).not.toContain('publish_member');
-    expect(kindsOf(published(moved, { memberWrittenAtMs: nowMs - 10_000 }))).toContain('publish_member');
-  });
+  test.each<Partial<Member>>([{ xlogLocation: 1n }, { receiveLsn: 1n }, { replayLsn: 1n }, { replicationState: null }])(
+    'tells what moves by itself as often as loop_wait says: %o',
+    (moved) => {
+      expect(kindsOf(published(moved))).not.toContain('publish_member');
+      expect(kindsOf(published(moved, { memberWrittenAtMs: nowMs - 10_000 }))).toContain('publish_member');
+    },
+  );
 
   test('tells where slots came to rest', () => {
     const old = {
@@ -52,6 +54,15 @@ describe('the member key', () => {
     };
     expect(kindsOf(published(old, { movedAtMs: nowMs - 2_999 }))).not.toContain('publish_member');
     expect(kindsOf(published(old, { movedAtMs: nowMs - 3_000 }))).toContain('publish_member');
+  });
+
+  test('has what patronictl shows of a standby, and nothing of it for a primary', () => {
+    const said = ({ receiveLsn, replayLsn, replicationState }: Member) => [receiveLsn, replayLsn, replicationState];
+    expect(said(plan(aView('beta')).member)).toEqual([0x5000n, 0x4f00n, 'streaming']);
+    expect(said(plan(withLook('beta', { receiver: null })).member)).toEqual([0x5000n, 0x4f00n, null]);
+    // What was seen last stays, as xlog_location does, but nobody knows whether it still streams.
+    expect(said(plan(inTrouble('beta', { trouble: 'timeout' })).member)).toEqual([0x5000n, 0x4f00n, null]);
+    expect(said(plan(aView('alpha')).member)).toEqual([null, null, null]);
   });
 
   test("uses Patroni's words", () => {

@@ -26,10 +26,16 @@ import {
 const neverFollowed = { consul: { contact: { kind: 'good', atMs: 0 } as const, keys: someKeys({ status: null }) } };
 const empty = (over: Partial<View> = {}, look = {}) =>
   withLook('alpha', { slots: [], ...look }, { config: aConfig(), ...neverFollowed, ...over });
-const create = { kind: 'create_logical_slot', slot: 'orders', database: 'shop', plugin: 'pgoutput' } as const;
+const create = {
+  kind: 'create_logical_slot',
+  slot: 'orders',
+  database: 'shop',
+  plugin: 'pgoutput',
+  failover: false,
+} as const;
 const made = (name: string, over = {}) => ({
   ledger: aLedger('alpha', {
-    slots: new Map([[name, { made: true, decodable: true, firstRestartLsn: null, incarnation: null }]]),
+    slots: new Map([[name, { made: true, decodable: true, firstRestartLsn: null, incarnation: null, identity: null }]]),
   }),
   ...over,
 });

@@ -2,9 +2,13 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { equal } from '../../../src/base/equal.ts';
 import { keyOf, laneOf, type Action, type ActionKind } from '../../../src/domain/action.ts';
-import { tableSyncSlotPattern } from '../../../src/domain/slot.ts';
+import { invalidationOf, type LogicalSlot, tableSyncSlotPattern } from '../../../src/domain/slot.ts';
+import { anchorName, isTemplateName } from '../../../src/domain/template.ts';
 import { plan } from '../../../src/plan/plan.ts';
-import { currentStatus, holdsLeader, isIgnored, sessionId } from '../../../src/view/select.ts';
+import { methodOf } from '../../../src/view/method.ts';
+import { currentStatus, followedSlots, holdsLeader, isIgnored, sessionId } from '../../../src/view/select.ts';
+import { templateFor } from '../../../src/view/templates.ts';
+import { damageOf } from '../../../src/view/verdict.ts';
 import { fold } from '../../../src/view/fold.ts';
 import type { Observation } from '../../../src/view/observation.ts';
 import type { View } from '../../../src/view/view.ts';
@@ -16,6 +20,18 @@ function holds(rule: (view: View) => void): void {
     rule(view);
   });
   fc.assert(property, { numRuns: 1_000 });
+}
+
+/** Slots that are dropped because a successor takes their place, in this plan's next turns. */
+function isReplaced(view: View, slot: LogicalSlot): boolean {
+  const look = lookOf(view);
+  if (look.role === 'primary') return view.config?.failoverSlots.recreateLost === true && invalidationOf(slot) !== null;
+  const followed = followedSlots(view)?.find((one) => one.name === slot.name);
+  if (followed === undefined) return false;
+  if (methodOf(view, look, followed) === 'native') return !slot.synced;
+  const aheadSinceMs = view.memory.slots.get(slot.name)?.aheadSinceMs ?? null;
+  const isUseless = damageOf(followed, slot) !== null || aheadSinceMs !== null;
+  return isUseless && templateFor(look, followed).kind === 'usable';
 }
 
 const lookOf = (view: View) => view.local.look!;
@@ -60,8 +76,37 @@ test('S1: a slot on a standby is never moved past the published position, nor ba
     for (const action of plan(view).actions) {
       if (action.kind !== 'advance_logical_slot') continue;
       const slot = lookOf(view).slots.find((one) => one.name === action.slot);
-      expect(action.target).toBe(statusOf(view)?.slots.get(action.slot));
+      if (isTemplateName(action.slot)) expect(action.target <= statusOf(view)!.extras!.templateLsn!).toBe(true);
+      else expect(action.target).toBe(statusOf(view)?.slots.get(action.slot));
       expect(slot?.type === 'logical' && slot.confirmedFlushLsn! < action.target).toBe(true);
+    }
+  });
+});
+
+test('S1: a template is never moved past a slot that is still to be made from it', () => {
+  holds((view) => {
+    const moved = plan(view).actions.filter((action) => action.kind === 'advance_logical_slot');
+    for (const copy of plan(view).actions) {
+      if (copy.kind !== 'copy_from_template') continue;
+      const template = lookOf(view).slots.find((one) => one.name === copy.template);
+      expect(template?.type === 'logical' && template.confirmedFlushLsn! <= copy.target).toBe(true);
+      for (const action of moved) if (action.slot === copy.template) expect(action.target <= copy.target).toBe(true);
+    }
+  });
+});
+
+test('templates are made and copied only where the server can do it, and never followed', () => {
+  holds((view) => {
+    for (const action of ofKind(view, ['create_template', 'copy_from_template'])) {
+      expect(lookOf(view).role).toBe('standby');
+      expect(lookOf(view).versionNum).toBeGreaterThanOrEqual(160_000);
+      // The anchor is a copy that is kept for PostgreSQL's own synchronisation, not one for a consumer.
+      if (!('slot' in action) || action.slot === anchorName) continue;
+      expect(isTemplateName(action.slot)).toBe(action.kind === 'create_template');
+    }
+    for (const action of plan(view).actions) {
+      if (action.kind !== 'publish_status') continue;
+      expect([...action.status.extras!.logical.keys()].filter(isTemplateName)).toEqual([]);
     }
   });
 });
@@ -75,7 +120,9 @@ describe('S4', () => {
         const config = view.config!;
         expect(config).not.toBeNull();
         expect([slot.active, slot.temporary, config.pause, tableSyncSlotPattern.test(slot.name)]).not.toContain(true);
-        expect(isIgnored(config.ignoreSlots, slot)).toBe(false);
+        expect(isIgnored(config.ignoreSlots, slot) && !isTemplateName(slot.name)).toBe(false);
+        if (isTemplateName(slot.name) && lookOf(view).role === 'standby') continue;
+        if (slot.type === 'logical' && isReplaced(view, slot)) continue;
         if (lookOf(view).role === 'primary' || slot.type === 'physical') {
           expect(config.slots.has(slot.name)).toBe(false);
           expect(view.ledger?.slots.get(slot.name)?.made).toBe(true);

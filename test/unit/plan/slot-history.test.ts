@@ -15,7 +15,9 @@ import {
 } from '../../support/situations.ts';
 import {
   aKey,
+  aLedger,
   aLogicalSlot,
+  aMember,
   aPhysicalSlot,
   aPrimaryLook,
   aStandbyLook,
@@ -57,6 +59,17 @@ describe('the record of a promotion', () => {
     expect(entry?.slots.map((slot) => slot.slot)).toEqual(['orders']);
   });
 
+  test('a look into the promotion, the old role on the new timeline, is no verdict', () => {
+    const ready = { slot: 'orders', type: 'logical', verdict: { kind: 'ready' }, position: 0x3000n } as const;
+    const standing = { timeline: 1, verdicts: [ready], published: new Map([['orders', 0x3000n]]) };
+    const usual = aView('beta', { config: aConfig() });
+    const halfway = after({ ...usual, memory: { ...usual.memory, standing } }, [
+      { kind: 'look', startedAtMs: nowMs + 10, look: aStandbyLook({ timeline: 2, receiver: null }) },
+    ]);
+    expect(halfway.verdicts).toMatchObject([{ slot: 'orders', verdict: { kind: 'not_ready' } }]);
+    expect(halfway.memory.standing).toEqual(standing);
+  });
+
   test('a slot that was not proved usable may have lost everything from its position on', () => {
     const entry = lastOf(wantedSlotHistory(promoted({ kind: 'not_ready', reason: 'no snapshot' })));
     expect(entry?.gaps).toEqual([
@@ -88,6 +101,14 @@ describe('the record of a promotion', () => {
     expect(kindsOf(view)).not.toContain('create_logical_slot');
   });
 
+  test('a slot that was invalidated by what was replayed last has lost everything, ready as it was', () => {
+    const slots = [aLogicalSlot({ invalidation: 'rows_removed' })];
+    const entry = lastOf(wantedSlotHistory(promoted({ kind: 'ready' }, slots)));
+    expect(entry?.gaps).toEqual([
+      { slot: 'orders', from: 0x3000n, to: null, why: 'PostgreSQL invalidated it: rows_removed' },
+    ]);
+  });
+
   test('once written it is not written again', () => {
     const view = promoted({ kind: 'not_ready', reason: 'not on this standby yet' }, []);
     const action = actionsOf(view, 'publish_slot_history')[0]!;
@@ -95,6 +116,32 @@ describe('the record of a promotion', () => {
     const written = after(view, [done(action, { createIndex: 120, modifyIndex: 120 }), { kind: 'keys', keys }]);
     expect(wantedSlotHistory(written)).toBeNull();
     expect(actionsOf(written, 'publish_status')[0]?.status.extras?.lost.has('orders')).toBe(true);
+  });
+
+  test('of a run of the agent that did not see it is made from what the earlier run has told', () => {
+    const former = aMember('beta', {
+      slots: new Map([
+        [
+          'orders',
+          { slot: 'orders', type: 'logical', verdict: { kind: 'not_ready', reason: 'no snapshot' }, position: 0x2000n },
+        ],
+      ]),
+    });
+    const keys = someKeys({
+      index: 110,
+      leader: aKey('beta', { modifyIndex: 109, session: sessionOf('beta') }),
+      members: new Map([['beta', aKey(former, { session: 'former' })]]),
+    });
+    const started = aView('beta', { config: aConfig() });
+    const blank = { ...started, consul: { ...started.consul, keys: null }, local: { ...started.local, look: null } };
+    const view = after(blank, [{ kind: 'keys', keys }, look({ slots: [aLogicalSlot()], timeline: 2 })]);
+    const entry = lastOf(wantedSlotHistory(view));
+    expect(entry?.slots).toMatchObject([{ slot: 'orders', position: 0x2000n }]);
+    expect(entry?.gaps).toMatchObject([{ slot: 'orders', from: 0x3000n, to: null, why: /no snapshot/ }]);
+    const action = actionsOf(view, 'publish_slot_history')[0]!;
+    const next = { ...keys, index: 120, slotHistory: aKey(action.slotHistory, { modifyIndex: 120 }) };
+    const written = after(view, [done(action, { createIndex: 120, modifyIndex: 120 }), { kind: 'keys', keys: next }]);
+    expect(wantedSlotHistory(written)).toBeNull();
   });
 
   test('a demotion before it was written takes it back', () => {
@@ -123,6 +170,30 @@ describe('a slot that was made anew on the primary', () => {
     expect(lastOf(wantedSlotHistory(after(leader(), [gone, building, building, again])))?.gaps).toEqual([gap]);
   });
 
+  const other = look({
+    slots: [aPhysicalSlot(), aLogicalSlot({ confirmedFlushLsn: 0x4800n, restartLsn: 0x4700n, identity: 'orders#2' })],
+  });
+
+  test('is recognised by what it is, not by its name: between two looks, and while the agent was down', () => {
+    expect(lastOf(wantedSlotHistory(after(leader(), [other])))?.gaps).toEqual([gap]);
+    const remembered = aLedger('alpha');
+    const orders = { ...remembered.slots.get('orders')!, identity: 'orders#1' };
+    const started = aView('alpha', { config: aConfig(), ledger: null, savedLedger: null });
+    const informed = after({ ...started, local: { ...started.local, look: null } }, [
+      { kind: 'keys', keys: someKeys({ config: aKey(aConfig()) }) },
+      other,
+      { kind: 'ledger', ledger: { ...remembered, slots: new Map([['orders', orders]]) } },
+    ]);
+    const view = after(informed, [other]);
+    for (const each of [informed, view]) expect(lastOf(wantedSlotHistory(each))?.gaps).toEqual([gap]);
+    expect(view.ledger?.slots.get('orders')?.identity).toBe('orders#2');
+  });
+
+  test('whose identity cannot be looked at is taken for the same', () => {
+    const unseen = look({ slots: [aPhysicalSlot(), aLogicalSlot({ confirmedFlushLsn: 0x4800n, identity: null })] });
+    expect(wantedSlotHistory(after(leader(), [unseen]))).toBeNull();
+  });
+
   test('has an incarnation of its own that stays the same while it moves', () => {
     const moved = look({ slots: [aLogicalSlot({ confirmedFlushLsn: 0x4900n })] });
     const view = after(leader(), [gone, building, again, moved]);
@@ -132,6 +203,26 @@ describe('a slot that was made anew on the primary', () => {
   test('a slot that only moved leaves none', () => {
     const moved = look({ slots: [aPhysicalSlot(), aLogicalSlot({ confirmedFlushLsn: 0x4900n })] });
     expect(wantedSlotHistory(after(leader(), [moved]))).toBeNull();
+  });
+
+  test('after PostgreSQL invalidated it: shown, recorded, and dropped for a new one only when asked to', () => {
+    const dead = look({ slots: [aPhysicalSlot(), aLogicalSlot({ invalidation: 'wal_removed' })] });
+    const invalidated = (config: ReturnType<typeof aConfig>): View =>
+      after(aView('alpha', { config }), [
+        { kind: 'keys', keys: someKeys({ config: aKey(config) }) },
+        dead,
+        { kind: 'ledger', ledger: aLedger('alpha', { slots: new Map() }) },
+      ]);
+    const kept = invalidated(aConfig());
+    expect(kept.verdicts).toMatchObject([{ slot: 'orders', verdict: { kind: 'lost' } }]);
+    const lost = { slot: 'orders', from: 0x3000n, to: null, why: 'PostgreSQL invalidated it: wal_removed' };
+    expect(lastOf(wantedSlotHistory(kept))?.gaps).toEqual([lost]);
+    expect(kindsOf(kept)).not.toContain('drop_slot');
+    const recreating = invalidated(aConfig({}, { recreateLost: true }));
+    expect(kindsOf(recreating)).not.toContain('drop_slot');
+    const [record] = actionsOf(recreating, 'publish_slot_history');
+    const keys = { ...recreating.consul.keys!, index: 130, slotHistory: aKey(record!.slotHistory) };
+    expect(actionsOf(after(recreating, [{ kind: 'keys', keys }]), 'drop_slot')).toMatchObject([{ slot: 'orders' }]);
   });
 
   test('is made by slotkeeper only when asked to, and only after the loss is on record', () => {

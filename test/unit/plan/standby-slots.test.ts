@@ -91,7 +91,9 @@ describe('advancing a slot', () => {
       const lastAdvance = { endedAtMs: nowMs, tookMs, target: 0x2800n, reached: 0x2800n };
       const memory = {
         ...aView('beta').memory,
-        slots: new Map([['orders', { protectedFrom: 700, aheadSinceMs: null, lastAdvance }]]),
+        slots: new Map([
+          ['orders', { protectedFrom: 700, protectedSinceLsn: 0x3000n, aheadSinceMs: null, lastAdvance }],
+        ]),
       };
       return withLook('beta', behind, { memory });
     };

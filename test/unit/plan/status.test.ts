@@ -201,7 +201,7 @@ describe('how soon a change of the status is written', () => {
     const usual = aStatus();
     expect(statusChange(usual, usual)).toBe('none');
     expect(statusChange(null, usual)).toBe('slots');
-    expect(statusChange(usual, aStatusWith({ membersIndex: 51 }))).toBe('positions');
+    expect(statusChange(usual, aStatusWith({ membersIndex: 51 }))).toBe('slots');
     expect(statusChange(usual, aStatusWith({ logical: reports(['orders', aLogicalReport({ made: true })]) }))).toBe(
       'slots',
     );

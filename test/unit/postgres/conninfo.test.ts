@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseUrl, upstreamOf } from '../../../src/postgres/conninfo.ts';
+import { databaseOf, parseUrl, upstreamOf, withDatabase } from '../../../src/postgres/conninfo.ts';
 
 describe('primary_conninfo', () => {
   test.each([
@@ -30,6 +30,56 @@ describe('primary_conninfo', () => {
       fc.property(fc.string({ unit: 'binary-ascii' }), (password) => {
         const quoted = password.replaceAll(/([\\'])/g, '\\$1');
         expect(upstreamOf(`password='${quoted}' host=db1 port=5433`)).toEqual({ host: 'db1', port: 5433 });
+      }),
+    );
+  });
+});
+
+describe('the database in a connection string', () => {
+  test.each([
+    ['host=db1 user=rep', null],
+    ['host=db1 dbname=app', 'app'],
+    [`host=db1 dbname = 'my app'`, 'my app'],
+    [`dbname=first dbname=last`, 'last'],
+    [`host=db1 dbname=''`, null],
+    [`password='dbname=evil' host=db1`, null],
+    ['', null],
+    ['postgres://rep:secret@db1:5444', null],
+    ['postgres://rep:secret@db1:5444/', null],
+    ['postgres://rep:secret@db1/app', 'app'],
+    ['postgres://rep:secret@db1/a%20b+c?sslmode=require', 'a b+c'],
+    ['postgresql://db1/app?dbname=other', 'other'],
+    ['postgresql://db1?dbname=', null],
+    // What stands before the @ is no path and no query.
+    ['postgres://rep:a?dbname=x@db1', null],
+    ['postgres://[::1]:5444/app', 'app'],
+  ])('of %s', (conninfo, database) => {
+    expect(databaseOf(conninfo)).toBe(database);
+  });
+
+  test.each([
+    ['host=db1', `host=db1 dbname='app'`],
+    [`host=db1 dbname=''`, `host=db1 dbname='' dbname='app'`],
+    ['postgres://db1', 'postgres://db1?dbname=app'],
+    ['postgres://db1/?', 'postgres://db1/?dbname=app'],
+    ['postgres://db1?sslmode=require', 'postgres://db1?sslmode=require&dbname=app'],
+    ['postgres://rep:a?b@db1', 'postgres://rep:a?b@db1?dbname=app'],
+  ])('is put into %s', (conninfo, wanted) => {
+    expect(withDatabase(conninfo, 'app')).toBe(wanted);
+  });
+
+  test('is found where it was put, and the rest is as it was', () => {
+    const forms = fc.constantFrom(
+      `host=db1 port=5433 password='a\\'b'`,
+      'postgres://rep:a%20b@db1:5433',
+      'postgres://db1:5433?sslmode=require',
+    );
+    fc.assert(
+      fc.property(forms, fc.string({ unit: 'grapheme', minLength: 1 }), (conninfo, database) => {
+        const whole = withDatabase(conninfo, database);
+        expect(databaseOf(whole)).toBe(database);
+        expect(upstreamOf(whole)).toEqual({ host: 'db1', port: 5433 });
+        expect(whole.startsWith(conninfo)).toBe(true);
       }),
     );
   });

@@ -19,9 +19,10 @@ const owner = { member: 'one', systemIdentifier: '7312345678901234567' };
 const ledger: Ledger = {
   ...owner,
   feedbackSet: true,
+  settingsSet: ['synchronized_standby_slots'],
   slots: new Map([
-    ['s', { made: true, decodable: false, firstRestartLsn: 0x1_0000_0000n, incarnation: null }],
-    ['__proto__', { made: false, decodable: true, firstRestartLsn: null, incarnation: 7n }],
+    ['s', { made: true, decodable: false, firstRestartLsn: 0x1_0000_0000n, incarnation: null, identity: '7-1' }],
+    ['__proto__', { made: false, decodable: true, firstRestartLsn: null, incarnation: 7n, identity: null }],
   ]),
 };
 
@@ -35,7 +36,7 @@ describe('the ledger', () => {
   afterEach(() => rm(folder, { recursive: true }));
 
   test('is read as it was written, in a file like the others of the data directory', async () => {
-    await writeLedgerFile(directory, { ...ledger, feedbackSet: false });
+    await writeLedgerFile(directory, { ...ledger, feedbackSet: false, settingsSet: [] });
     await writeLedgerFile(directory, ledger);
     expect(await readLedgerFile(directory, owner)).toEqual(ledger);
     expect((await stat(join(folder, ledgerFileName))).mode & 0o777).toBe(0o600);
@@ -43,7 +44,7 @@ describe('the ledger', () => {
   });
 
   test('is empty when there is none, or it is of another member or another cluster', async () => {
-    const empty = { ...owner, slots: new Map(), feedbackSet: false };
+    const empty = { ...owner, slots: new Map(), feedbackSet: false, settingsSet: [] };
     expect(await readLedgerFile(directory, owner)).toEqual(empty);
     await writeLedgerFile(directory, ledger);
     expect(await readLedgerFile(directory, { ...owner, member: 'two' })).toEqual({ ...empty, member: 'two' });
@@ -60,7 +61,16 @@ describe('the ledger', () => {
     await writeFile(join(folder, ledgerFileName), text);
     const error: unknown = await readLedgerFile(directory, owner).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(LedgerError);
-    expect(error).toMatchObject({ empty: { ...owner, feedbackSet: false, slots: new Map() } });
+    expect(error).toMatchObject({ empty: { ...owner, feedbackSet: false, settingsSet: [], slots: new Map() } });
+  });
+
+  test('of an earlier version is still good: what was not remembered then is not known', () => {
+    const { settingsSet, slots, ...rest } = JSON.parse(encodeLedger(ledger)) as Record<string, unknown>;
+    const earlier = (slots as Record<string, unknown>[]).map((slot) => ({ ...slot, identity: undefined }));
+    const read = decodeLedger(JSON.stringify({ ...rest, slots: earlier }));
+    expect(settingsSet).not.toEqual([]);
+    expect(read.settingsSet).toEqual([]);
+    expect(read.slots.get('s')).toEqual({ ...ledger.slots.get('s'), identity: null });
   });
 
   test('survives its text form, whatever is in it', () => {
@@ -70,11 +80,13 @@ describe('the ledger', () => {
       decodable: fc.boolean(),
       firstRestartLsn: position,
       incarnation: position,
+      identity: fc.option(fc.string(), { nil: null }),
     });
     const any = fc.record({
       member: fc.string(),
       systemIdentifier: fc.string(),
       feedbackSet: fc.boolean(),
+      settingsSet: fc.subarray(['sync_replication_slots', 'primary_slot_name'] as const),
       slots: fc.array(fc.tuple(fc.string(), slot)).map((entries) => new Map(entries)),
     });
     fc.assert(

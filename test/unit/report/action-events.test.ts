@@ -86,7 +86,7 @@ describe('outcomes', () => {
     [
       'a slot created',
       doneOf({
-        action: { kind: 'create_logical_slot', slot: 'a', database: 'shop', plugin: 'pgoutput' },
+        action: { kind: 'create_logical_slot', slot: 'a', database: 'shop', plugin: 'pgoutput', failover: false },
         result: null,
       }),
       [{ kind: 'action_done' }, { kind: 'slot_created', slot: 'a', type: 'logical' }],
@@ -100,6 +100,94 @@ describe('outcomes', () => {
       'a slot that is in use and stays',
       doneOf({ action: { kind: 'drop_slot', slot: 'a', type: 'logical', why: 'left over' }, result: false }),
       [{ kind: 'action_done' }],
+    ],
+    [
+      'a template created',
+      doneOf({
+        action: { kind: 'create_template', slot: 'slotkeeper_template_shop', database: 'shop' },
+        result: null,
+      }),
+      [
+        { kind: 'action_done' },
+        { kind: 'template_created', slot: 'slotkeeper_template_shop', database: 'shop', tookMs: 7 },
+      ],
+    ],
+    [
+      'a template dropped',
+      doneOf({
+        action: { kind: 'drop_slot', slot: 'slotkeeper_template_shop', type: 'logical', why: 'no slot needs it' },
+        result: true,
+      }),
+      [
+        { kind: 'action_done' },
+        { kind: 'template_dropped', slot: 'slotkeeper_template_shop', why: 'no slot needs it' },
+      ],
+    ],
+    [
+      'a slot made from a template, with how long it took',
+      doneOf({
+        action: {
+          kind: 'copy_from_template',
+          slot: 'a',
+          template: 'slotkeeper_template_shop',
+          database: 'shop',
+          plugin: 'pgoutput',
+          target: 0x4000n,
+        },
+        result: 0x3f00n,
+      }),
+      [
+        { kind: 'action_done' },
+        { kind: 'slot_made_from_template', slot: 'a', database: 'shop', position: 0x3f00n, tookMs: 7 },
+      ],
+    ],
+    [
+      'a mark set',
+      doneOf({ action: { kind: 'set_failover', slot: 'a', failover: true }, result: null }),
+      [{ kind: 'action_done' }, { kind: 'failover_mark_set', slot: 'a', failover: true }],
+    ],
+    [
+      'an idle slot moved',
+      doneOf({ action: { kind: 'move_idle_slot', slot: 'a', database: 'shop', plugin: 'pgoutput' }, result: 0x5000n }),
+      [{ kind: 'action_done' }, { kind: 'idle_slot_moved', slot: 'a', position: 0x5000n }],
+    ],
+    [
+      'an idle slot that stays, because changes wait in it',
+      doneOf({ action: { kind: 'move_idle_slot', slot: 'a', database: 'shop', plugin: 'pgoutput' }, result: null }),
+      [{ kind: 'action_done' }],
+    ],
+    [
+      'settings changed',
+      doneOf({
+        action: {
+          kind: 'alter_settings',
+          changes: [
+            { name: 'sync_replication_slots', value: 'on' },
+            { name: 'synchronized_standby_slots', value: null },
+          ],
+          why: 'slots are synchronised by PostgreSQL',
+        },
+        result: null,
+      }),
+      [
+        { kind: 'action_done' },
+        {
+          kind: 'settings_changed',
+          settings: [
+            { name: 'sync_replication_slots', value: 'on' },
+            { name: 'synchronized_standby_slots', value: null },
+          ],
+          why: 'slots are synchronised by PostgreSQL',
+        },
+      ],
+    ],
+    [
+      'a database put into primary_conninfo, of which nothing else is told',
+      doneOf({ action: { kind: 'set_upstream_database', database: 'postgres' }, result: null }),
+      [
+        { kind: 'action_done' },
+        { kind: 'settings_changed', settings: [{ name: 'primary_conninfo', value: 'dbname=postgres' }] },
+      ],
     ],
   ])('%s', (_what, outcome, expected) => {
     expect(eventsOf(outcome)).toMatchObject(expected);

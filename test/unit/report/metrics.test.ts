@@ -83,6 +83,21 @@ test('slots: a verdict as a set of states, position, lag', async () => {
   expect(of('slotkeeper_slot_lag_bytes')).toBe(0x100);
 });
 
+test('templates: how much WAL each holds', async () => {
+  const { member } = aTurn('beta').plan;
+  const templates = new Map([
+    ['shop', 0x4000n],
+    ['crm', 0x9000n],
+  ]);
+  const turn = aTurn('beta', { plan: { member: { ...member, extras: { ...member.extras!, templates } } } });
+  const samples = await samplesOf(turn);
+  expect(samples.get('slotkeeper_template_lag_bytes{database="shop"}')).toBe(0x1000);
+  expect(samples.get('slotkeeper_template_lag_bytes{database="crm"}')).toBe(0);
+  const nobodyLeads = { contact: { kind: 'good', atMs: nowMs } as const, keys: someKeys({ leader: null }) };
+  const unknown = await samplesOf({ ...turn, view: { ...turn.view, consul: nobodyLeads } });
+  expect([...unknown.keys()].filter((name) => name.startsWith('slotkeeper_template'))).toEqual([]);
+});
+
 test('gaps: recorded ones with their size, open ones once', async () => {
   const gaps = [
     { slot: 'orders', from: 0x1000n, to: 0x1800n, why: 'x' },

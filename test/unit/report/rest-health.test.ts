@@ -186,7 +186,8 @@ test('/cluster has Patroni’s fields, and lag counted from the leader’s posit
   const rest = await startRest();
   const { members } = someKeys();
   const broken = aKey<Member>(null, { problem: 'the key members/gamma is not JSON' });
-  const silent = aKey(aMember('delta', { xlogLocation: null, connUrl: null }));
+  const nowhere = { xlogLocation: null, receiveLsn: null, replayLsn: null, replicationState: null };
+  const silent = aKey(aMember('delta', { ...nowhere, state: 'starting', connUrl: null }));
   const keys = someKeys({ members: new Map([...members, ['gamma', broken], ['delta', silent]]) });
   rest.server.show(aTurn('alpha', { view: { consul: { contact: { kind: 'good', atMs: nowMs }, keys } } }));
   const { body } = await rest.get('/cluster');
@@ -201,8 +202,34 @@ test('/cluster has Patroni’s fields, and lag counted from the leader’s posit
       port: 5432,
       timeline: 1,
     },
-    expect.objectContaining({ name: 'beta', role: 'replica', lsn: '0/4F00', lag: 256 }),
-    expect.objectContaining({ name: 'delta', role: 'replica', lsn: 'unknown', lag: 'unknown' }),
+    {
+      name: 'beta',
+      role: 'replica',
+      state: 'streaming',
+      api_url: 'http://beta.test:8008/patroni',
+      host: 'beta.test',
+      port: 5432,
+      timeline: 1,
+      receive_lsn: '0/5000',
+      receive_lag: 0,
+      replay_lsn: '0/4F00',
+      replay_lag: 256,
+      lsn: '0/4F00',
+      lag: 256,
+    },
+    {
+      name: 'delta',
+      role: 'replica',
+      state: 'starting',
+      api_url: 'http://delta.test:8008/patroni',
+      timeline: 1,
+      receive_lsn: 'unknown',
+      receive_lag: 'unknown',
+      replay_lsn: 'unknown',
+      replay_lag: 'unknown',
+      lsn: 'unknown',
+      lag: 'unknown',
+    },
     { name: 'gamma', role: 'replica', state: 'unknown', problem: 'the key members/gamma is not JSON' },
   ]);
 });

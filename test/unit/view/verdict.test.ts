@@ -33,7 +33,7 @@ const link = (over: Partial<PhysicalSlotReport> = {}) => ({
 const remembering = (protectedFrom: number | null) => ({
   memory: {
     ...aView('beta').memory,
-    slots: new Map([['orders', { protectedFrom, aheadSinceMs: null, lastAdvance: null }]]),
+    slots: new Map([['orders', { protectedFrom, protectedSinceLsn: null, aheadSinceMs: null, lastAdvance: null }]]),
   },
 });
 const forgotten = { ledger: aLedger('beta', { slots: new Map() }) };

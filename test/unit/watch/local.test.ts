@@ -7,7 +7,7 @@ import type { Observation } from '../../../src/view/observation.ts';
 import { watchLocal } from '../../../src/watch/local.ts';
 import { systemClock } from '../../support/system-clock.ts';
 
-const ledger: Ledger = { member: 'one', systemIdentifier: '7', slots: new Map(), feedbackSet: false };
+const ledger: Ledger = { member: 'one', systemIdentifier: '7', slots: new Map(), feedbackSet: false, settingsSet: [] };
 
 const standbyLook: ServerLook = {
   systemIdentifier: '7',
@@ -29,8 +29,13 @@ const standbyLook: ServerLook = {
     primarySlotName: '',
     upstreamHost: null,
     upstreamPort: null,
+    upstreamDatabase: null,
+    syncReplicationSlots: null,
+    synchronizedStandbySlots: null,
+    failoverSlotsExtension: null,
+    maxSlotWalKeepBytes: null,
   },
-  privileges: { superuser: true, replication: true, readBinaryFile: true, monitor: true },
+  privileges: { superuser: true, replication: true, readBinaryFile: true, monitor: true, logStandbySnapshot: false },
   slots: [],
   replication: [],
   databases: [],
@@ -49,6 +54,13 @@ function serverThat(answers: Partial<Asked>): LocalServer {
     copyWasInterrupted: () => Promise.resolve(false),
     readLedger: () => Promise.resolve(ledger),
     createLogicalSlot: unasked,
+    copyFromTemplate: unasked,
+    logStandbySnapshot: unasked,
+    setFailover: unasked,
+    moveIdleSlot: unasked,
+    syncSlots: unasked,
+    alterSettings: unasked,
+    setUpstreamDatabase: unasked,
     createPhysicalSlot: unasked,
     advanceLogicalSlot: unasked,
     advancePhysicalSlot: unasked,

@@ -22,7 +22,8 @@ export class VirtualRun {
   }
 
   async until(ms: number): Promise<void> {
-    await this.time.settle();
+    // What has begun already goes on first: microtasks run to their end before the event loop reaches an immediate.
+    await new Promise((resolve) => setImmediate(resolve));
     while (await this.time.step(ms));
   }
 

@@ -1,0 +1,74 @@
+import type { BackoffPolicy } from '../base/backoff.ts';
+import { backoffMs } from '../base/backoff.ts';
+import { formatLsn } from '../domain/lsn.ts';
+import type { LogicalSlot } from '../domain/slot.ts';
+import { invalidationOf } from '../domain/slot.ts';
+import { majorOf } from '../domain/version.ts';
+import { isMarkedSoon } from '../view/marks.ts';
+import { templatesSince } from '../view/method.ts';
+import { configOf, freshLook } from '../view/select.ts';
+import type { View } from '../view/view.ts';
+import type { Intent } from './intent.ts';
+import { act, hold } from './intent.ts';
+import { mayPublish } from './leadership.ts';
+import { followedOnPrimary } from './status.ts';
+
+/**
+ * A slot that nobody has used for this long is idle. Long enough, too, for the record of the running transactions that the
+ * waiting standby asks for at the same moment: the slot has to be moved past it.
+ */
+const idleForMs = 1_000;
+/**
+ * What a slot needs of the catalog follows its position one step behind, so the second attempt comes soon. A standby can
+ * also wait for something else, for good: each further attempt waits longer.
+ */
+const moveBackoff: BackoffPolicy = { firstMs: 1_000, factor: 10, maxMs: 300_000 };
+/** How long a slot is left alone for which changes wait: looking for them decodes all of its WAL. */
+const changesWaitMs = 60_000;
+
+/**
+ * Idle slots whose start is older than what a standby can decode from, its template or PostgreSQL's own copy (FACTS 3): no
+ * standby can take one over before it moves, and its consumer does not move it. They are moved past WAL that holds nothing
+ * for the consumer, and only past that.
+ */
+export function planIdleSlots(view: View): readonly Intent[] {
+  const look = freshLook(view);
+  if (look?.role !== 'primary' || majorOf(look.versionNum) < templatesSince || !mayPublish(view)) return [];
+  if (view.config === null || view.ledger === null || configOf(view).failoverSlots.method === 'file_copy') return [];
+  return (
+    followedOnPrimary(view, look)
+      // One that is about to be marked is marked first.
+      .filter((slot) => slot.failover || !isMarkedSoon(view, look, slot))
+      .flatMap((slot) => moveIdle(view, slot))
+  );
+}
+
+/** Moves an idle slot on for the standbys that wait for it, and says why where that cannot be done. */
+function moveIdle(view: View, slot: LogicalSlot): readonly Intent[] {
+  const idle = view.memory.native.idle.get(slot.name);
+  if (idle === undefined || slot.active || invalidationOf(slot) !== null) return [];
+  const waiting = standbysWaiting(view, slot.name);
+  if (waiting.length === 0 || view.nowMs - idle.sinceMs < idleForMs) return [];
+  const { tried } = idle;
+  const waitMs = tried?.moved === false ? changesWaitMs : backoffMs(moveBackoff, tried?.count ?? 0, 1);
+  if (tried !== null && view.nowMs - tried.atMs < waitMs) {
+    if (tried.moved) return [];
+    const where = `changes from ${formatLsn(idle.position)} on wait for its consumer`;
+    return [hold(`slot ${slot.name}`, `${waiting.join(', ')} cannot take it over before it moves, but ${where}`)];
+  }
+  return [act({ kind: 'move_idle_slot', slot: slot.name, database: slot.database, plugin: slot.plugin })];
+}
+
+/**
+ * The members that cannot take the slot over yet, as they say themselves; sorted. A cascade's copy waits for the same thing
+ * as PostgreSQL's: that the slot passes what the standby can decode from.
+ */
+function standbysWaiting(view: View, slot: string): readonly string[] {
+  return [...(view.consul.keys?.members ?? [])]
+    .filter(([name, { value, session }]) => {
+      if (name === view.self.name || session === null) return false;
+      return value?.slots.get(slot)?.verdict.kind === 'not_ready';
+    })
+    .map(([name]) => name)
+    .sort();
+}

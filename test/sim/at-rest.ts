@@ -1,0 +1,117 @@
+import { decodeStatus } from '../../src/consul/codec/status.ts';
+import { isTemplateName, templateName } from '../../src/domain/template.ts';
+import type { LogicalPgSlot } from './pg-slot.ts';
+import { simKeys } from './sim-agent.ts';
+import type { Member, World } from './world.ts';
+
+/** What has to be reached when faults are over: all slots can be used, or they are also where the primary's are. */
+export type Goal = 'ready' | 'level';
+
+/** What is not yet as it has to be; null = nothing. */
+export function unfinished(world: World, goal: Goal): string | null {
+  for (const member of world.members) {
+    const why = unfinishedMember(world, member, goal);
+    if (why !== null) return why;
+  }
+  return null;
+}
+
+function unfinishedMember(world: World, member: Member, goal: Goal): string | null {
+  const { primary } = world.ha;
+  const { server, agent } = member;
+  if (server.state !== 'up') return `${member.name} is down`;
+  if (agent?.life.alive !== true) return `the agent of ${member.name} is not running`;
+  if (server.unfitBecause !== null) {
+    const isTold = agent.turn?.plan.problems.length !== 0;
+    return isTold ? null : `${member.name} says nothing of what is wrong with its server`;
+  }
+  // A person has to make room for the physical slot through which it would stream.
+  if (world.cluster.obstacle(server) === 'no such physical slot') return null;
+  // Nothing protects catalog rows through a server that slotkeeper has to leave alone.
+  if (world.cluster.above(server).some((above) => above.unfitBecause !== null)) return null;
+  const leftOver = server.logicalSlots().find((slot) => isLeftOver(world, member, slot));
+  if (leftOver !== undefined) return `slot ${leftOver.name} is left over on ${member.name}`;
+  if (server === primary) return unmadeSlot(world, member);
+  if (isExcluded(world, member)) return null;
+  if (server.settings.altered.get('synchronized_standby_slots') !== undefined && server.settings.gate.length > 0)
+    return `the gate on the standby ${member.name} is not empty`;
+  for (const source of primary.logicalSlots()) {
+    if (!world.isFollowed(source) || source.invalidation !== null) continue;
+    const why = unfinishedSlot(
+      member,
+      source.name,
+      goal === 'level' ? source.confirmed : null,
+      world.config.method === 'file_copy' ? null : source.failover && isSynchronising(world, member),
+    );
+    if (why !== null) return why;
+  }
+  return null;
+}
+
+/** A stated reason to wait counts as done: too often copied, or no room for another slot. */
+function hasReason(member: Member): boolean {
+  const holds = member.agent?.turn?.plan.holds ?? [];
+  return holds.some(({ why }) => /copied a short while ago|max_replication_slots|replication slots are in use/.test(why));
+}
+
+/** A declared slot that the primary does not have yet. */
+function unmadeSlot({ config }: World, member: Member): string | null {
+  const { server } = member;
+  const unmade = [...config.logical.keys()].find((name) => {
+    const slot = server.slots.get(name);
+    return slot === undefined || (slot.type === 'logical' && slot.creating);
+  });
+  return unmade === undefined || hasReason(member) ? null : `slot ${unmade} is not on the primary ${member.name}`;
+}
+
+/** `isSynced`: whether PostgreSQL itself is to keep it here; null = either way. */
+function unfinishedSlot(
+  member: Member,
+  name: string,
+  confirmed: bigint | null,
+  isSynced: boolean | null,
+): string | null {
+  const turn = member.agent?.turn ?? null;
+  if (hasReason(member)) return null;
+  const slot = member.server.logical(name);
+  const verdict = turn?.view.verdicts.find((each) => each.slot === name)?.verdict;
+  if (slot === undefined) return `slot ${name} is not on ${member.name}; holds: ${JSON.stringify(turn?.plan.holds)}`;
+  if (verdict?.kind !== 'ready') return `slot ${name} on ${member.name} is not ready: ${JSON.stringify(verdict)}`;
+  if (isSynced !== null && slot.synced !== isSynced)
+    return `slot ${name} on ${member.name} is ${slot.synced ? '' : 'not '}kept by PostgreSQL's own synchronisation`;
+  return confirmed === null || slot.confirmed === confirmed
+    ? null
+    : `slot ${name} on ${member.name} is at ${slot.confirmed}, not at ${confirmed}`;
+}
+
+/** Members that are not to be promoted get no slots, nor does what streams through them. */
+function isExcluded(world: World, member: Member): boolean {
+  const chain = [member.server, ...world.cluster.above(member.server)].filter((server) => server !== world.ha.primary);
+  return chain.some((server) => world.member(server.name).tags.nofailover === true);
+}
+
+/** Whether somebody should have dropped the slot. What a lost slot has left is kept, and PostgreSQL drops its own. */
+function isLeftOver(world: World, member: Member, slot: LogicalPgSlot): boolean {
+  if (isTemplateName(slot.name)) return !neededTemplates(world, member).has(slot.name);
+  const { primary } = world.ha;
+  if (member.server === primary || slot.synced || slot.temporary || world.config.ignored.includes(slot.name))
+    return false;
+  const source = primary.logical(slot.name);
+  if (source !== undefined && world.isFollowed(source)) return isExcluded(world, member);
+  const status = decodeStatus(world.consul.state.keys.get(simKeys.status)?.value ?? '', () => undefined);
+  return status?.extras?.lost.has(slot.name) !== true;
+}
+
+/** Whether PostgreSQL's own synchronisation is to keep failover slots on this standby. */
+function isSynchronising({ config, ha, major }: World, { server }: Member): boolean {
+  return major >= 17 && server.upstream === ha.primary && (config.method !== 'template' || server.settings.syncOn);
+}
+
+/** The templates that this server may have: of databases with slots that it is to have, or that the configuration names. */
+function neededTemplates(world: World, member: Member): ReadonlySet<string> {
+  const { config, ha } = world;
+  if (member.server === ha.primary || config.method === 'file_copy' || isExcluded(world, member)) return new Set();
+  const followed = ha.primary.logicalSlots().filter((slot) => world.isFollowed(slot));
+  const slots = [...followed, ...config.logical.values()];
+  return new Set([...config.templateDatabases, ...slots.map((slot) => slot.database)].map(templateName));
+}

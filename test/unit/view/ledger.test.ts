@@ -1,0 +1,63 @@
+import { describe, expect, test } from 'vitest';
+import type { LedgerSlot } from '../../../src/domain/local.ts';
+import type { SettingChange } from '../../../src/domain/server.ts';
+import { after, done } from '../../support/situations.ts';
+import { ledgerAfterLook } from '../../../src/view/ledger.ts';
+import { aLedger, aLogicalSlot, aPrimaryLook, aStandbyLook, aView } from '../../support/turns.ts';
+
+describe('the settings that slotkeeper changed here', () => {
+  const changed = (settingsSet: readonly ('primary_slot_name' | 'sync_replication_slots')[], change: SettingChange) => {
+    const view = aView('beta', { ledger: aLedger('beta', { settingsSet }) });
+    return after(view, [done({ kind: 'alter_settings', changes: [change], why: '' }, null)]).ledger?.settingsSet;
+  };
+  const on = { name: 'sync_replication_slots', value: 'on' } as const;
+
+  test('are remembered once, in an order of their own', () => {
+    expect(changed([], on)).toEqual(['sync_replication_slots']);
+    expect(changed(['sync_replication_slots'], on)).toEqual(['sync_replication_slots']);
+    expect(changed(['sync_replication_slots'], { name: 'primary_slot_name', value: 'beta' })).toEqual([
+      'primary_slot_name',
+      'sync_replication_slots',
+    ]);
+  });
+
+  test('are forgotten when they are taken back', () => {
+    expect(changed(['primary_slot_name', 'sync_replication_slots'], { ...on, value: null })).toEqual([
+      'primary_slot_name',
+    ]);
+    expect(changed([], { ...on, value: null })).toEqual([]);
+  });
+});
+
+test('a template slot is slotkeeper’s own, also on a primary and when nothing was heard of its making (S4)', () => {
+  const template = aLogicalSlot({ name: 'slotkeeper_template_app' });
+  for (const look of [aPrimaryLook({ slots: [template] }), aStandbyLook({ slots: [template] })]) {
+    const ledger = ledgerAfterLook(aLedger('alpha'), look, () => false, null, () => false);
+    expect(ledger?.slots.get(template.name)?.made).toBe(true);
+  }
+});
+
+describe('what was known of a slot', () => {
+  const known = aLedger('beta', { slots: new Map([['orders', proven('orders#1')]]) });
+  const seen = (identity: string | null): LedgerSlot | undefined =>
+    ledgerAfterLook(
+      known,
+      aStandbyLook({ slots: [aLogicalSlot({ identity, snapshotOnDisk: false })] }),
+      () => false,
+      null,
+      () => false,
+    )?.slots.get('orders');
+
+  function proven(identity: string): LedgerSlot {
+    return { made: true, decodable: true, firstRestartLsn: 0x1000n, incarnation: null, identity };
+  }
+
+  test('stays known of it, also where it cannot be looked at', () => {
+    expect(seen('orders#1')).toEqual(proven('orders#1'));
+    expect(seen(null)).toEqual(proven('orders#1'));
+  });
+
+  test('says nothing of another one that was made under its name', () => {
+    expect(seen('orders#2')).toMatchObject({ made: false, decodable: false, identity: 'orders#2' });
+  });
+});
