@@ -49,7 +49,9 @@ function anchorAction(view: View, look: ServerLook, orphans: readonly Slot[]): A
 /** Whether the anchor still holds something for a slot that PostgreSQL is to make. */
 export function isAnchorNeeded(view: View, look: ServerLook): boolean {
   const isDoomed = (slot: Slot): boolean => dropOrphan(view, slot).kind === 'act';
-  return isWaitLively(view, anchorForMs) || nativeOrphans(view, look).some(isDoomed);
+  if (nativeOrphans(view, look).some(isDoomed)) return true;
+  // It must not take the last place, which the successor needs.
+  return hasRoom(look, 1) && isWaitLively(view, anchorForMs);
 }
 
 /** Whether a copy of the slot would hold what the slot holds. */

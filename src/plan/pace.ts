@@ -1,7 +1,7 @@
 import { leaderName } from '../domain/cluster.ts';
-import { currentStatus } from '../view/select.ts';
+import { currentStatus, membersWaiting } from '../view/select.ts';
 import type { View } from '../view/view.ts';
-import { membersWaiting, snapshotEveryMs } from './snapshots.ts';
+import { snapshotEveryMs } from './snapshots.ts';
 
 /** Looks while slots move, and while nothing does. The quiet pace bounds how late the first movement is seen. */
 const quickMs = 50;
@@ -25,7 +25,7 @@ export function lookAgainMs(view: View): number {
   if (look?.role === 'standby') return standbyMs(view);
   const { movedAtMs, walMovedAtMs } = view.memory;
   if (movedAtMs !== null && view.nowMs - movedAtMs < quickForMs) return quickMs;
-  if (membersWaiting(view).length > 0) return snapshotEveryMs;
+  if (membersWaiting(view).length > 0) return Math.min(snapshotEveryMs(view), quietMs);
   if (walMovedAtMs !== null && view.nowMs - walMovedAtMs < quickForMs) return loadedMs;
   return (currentStatus(view.consul.keys)?.extras?.logical.size ?? 0) > 0 ? quietMs : emptyMs;
 }

@@ -13,6 +13,7 @@ import { hasRoom, roomProblem } from './budget.ts';
 import type { Intent } from './intent.ts';
 import { act, hold } from './intent.ts';
 import { mayPublish } from './leadership.ts';
+import { isOtherIdentity } from '../view/births.ts';
 import { isToBeMarked } from '../view/marks.ts';
 import { isLossRecorded } from './slot-history.ts';
 import { followedOnPrimary, matchesDeclaration, wantedLost } from './status.ts';
@@ -183,8 +184,10 @@ function dropUndeclared(view: View, look: ServerLook): Intent[] {
   const followed = new Set(followedOnPrimary(view, look).map((slot) => slot.name));
   const intents: Intent[] = [];
   for (const slot of look.slots) {
-    const isOurs = view.ledger?.slots.get(slot.name)?.made === true;
-    if (!isOurs || config.slots.has(slot.name) || followed.has(slot.name)) continue;
+    const known = view.ledger?.slots.get(slot.name);
+    // Made anew by somebody else, under the name of one that was ours.
+    const isOther = slot.type === 'logical' && isOtherIdentity(known?.identity ?? null, slot.identity);
+    if (known?.made !== true || isOther || config.slots.has(slot.name) || followed.has(slot.name)) continue;
     if (isTransient(slot) || (isIgnored(config.ignoreSlots, slot) && !isTemplateName(slot.name))) continue;
     const why = isTemplateName(slot.name) ? 'a primary needs no template' : 'it was taken out of the configuration';
     intents.push(dropUnused(view, slot, why));

@@ -1,3 +1,4 @@
+import type { ClusterKeys } from '../domain/cluster.ts';
 import type { Problem } from '../domain/problem.ts';
 import type { ServerLook } from '../domain/server.ts';
 import { slotNameFromMemberName } from '../domain/slot.ts';
@@ -46,9 +47,7 @@ function clusterProblems(view: View): Problem[] {
       fix: 'give each member of the scope a name of its own',
     });
   }
-  for (const [what, key] of unreadableKeys(view)) {
-    if (key !== null) problems.push({ code: 'key_unreadable', severity: 'error', what: `${what}: ${key}`, fix: null });
-  }
+  if (view.consul.keys !== null) problems.push(...unreadableKeys(view.consul.keys));
   const config = view.consul.keys?.config ?? null;
   if (config?.problem != null) {
     const consequence =
@@ -73,16 +72,18 @@ function clusterProblems(view: View): Problem[] {
   return problems;
 }
 
-function unreadableKeys(view: View): [string, string | null][] {
-  const { keys } = view.consul;
-  if (keys === null) return [];
-  return [
-    ['the key leader', keys.leader?.problem ?? null],
-    ['the key status', keys.status?.problem ?? null],
-    ['the key history', keys.history?.problem ?? null],
-    ['the key slot_history', keys.slotHistory?.problem ?? null],
-    ...[...keys.members].map(([name, key]): [string, string | null] => [`the key members/${name}`, key.problem]),
-  ];
+function unreadableKeys(keys: ClusterKeys): Problem[] {
+  const problems: Problem[] = [];
+  const note = (name: string, problem: string | null | undefined): void => {
+    if (problem == null) return;
+    problems.push({ code: 'key_unreadable', severity: 'error', what: `the key ${name}: ${problem}`, fix: null });
+  };
+  note('leader', keys.leader?.problem);
+  note('status', keys.status?.problem);
+  note('history', keys.history?.problem);
+  note('slot_history', keys.slotHistory?.problem);
+  for (const [name, { problem }] of keys.members) if (problem !== null) note(`members/${name}`, problem);
+  return problems;
 }
 
 function serverProblems(view: View, look: ServerLook): Problem[] {

@@ -1,13 +1,26 @@
 import { majorOf } from '../domain/version.ts';
 import { templatesSince } from '../view/method.ts';
-import { freshLook } from '../view/select.ts';
+import { freshLook, membersWaiting } from '../view/select.ts';
 import type { View } from '../view/view.ts';
 import type { Intent } from './intent.ts';
 import { act, hold } from './intent.ts';
 import { mayPublish } from './leadership.ts';
 
-/** Each is a record of some dozens of bytes; a slot that is being made needs up to three of them (FACTS 2). */
-export const snapshotEveryMs = 200;
+/**
+ * A slot that is being made needs up to three records of some dozens of bytes (FACTS 2), so the first ones come quickly. A
+ * standby that waits for longer waits for something else as well: for a long transaction, or for its own replay.
+ */
+const rhythm: readonly { readonly untilMs: number; readonly everyMs: number }[] = [
+  { untilMs: 5_000, everyMs: 200 },
+  { untilMs: 60_000, everyMs: 1_000 },
+  { untilMs: Infinity, everyMs: 5_000 },
+];
+
+/** How often the running transactions are logged for those who wait now. */
+export function snapshotEveryMs(view: View): number {
+  const waitedMs = view.nowMs - view.memory.awaitingSnapshot.sinceMs;
+  return rhythm.find(({ untilMs }) => waitedMs < untilMs)?.everyMs ?? Infinity;
+}
 
 /**
  * On the primary: the running transactions are logged while a standby waits for them. On an idle primary nothing else
@@ -21,16 +34,6 @@ export function planSnapshots(view: View): readonly Intent[] {
   if (!look.privileges.logStandbySnapshot) {
     return [hold('running transactions', `${waiting.join(', ')} waits for them: no privilege to log them`)];
   }
-  if (view.nowMs - (view.memory.snapshotLoggedAtMs ?? -Infinity) < snapshotEveryMs) return [];
+  if (view.nowMs - (view.memory.snapshotLoggedAtMs ?? -Infinity) < snapshotEveryMs(view)) return [];
   return [act({ kind: 'log_standby_snapshot' })];
-}
-
-/** The members that wait for a record of the running transactions, and are alive by their session; sorted. */
-export function membersWaiting(view: View): readonly string[] {
-  return [...(view.consul.keys?.members ?? [])]
-    .filter(
-      ([name, key]) => name !== view.self.name && key.session !== null && key.value?.extras?.wantsSnapshot === true,
-    )
-    .map(([name]) => name)
-    .sort();
 }

@@ -54,8 +54,15 @@ export function ledgerAfterLook(
     const isOther = isOtherIdentity(known.identity, slot.identity);
     // What was known of the slot that had its name before says nothing of this one.
     const before = isOther ? unknownSlot : known;
-    const isKept = isTouched(slot.name) || (isOther && isUntold(slot.name));
-    slots.set(slot.name, isKept ? known : { ...provenBy(look, slot, before), made: isMade(slot.name, before) });
+    if (isTouched(slot.name)) slots.set(slot.name, known);
+    // Whoever made it, it was not us: what we make is known as soon as it is done.
+    else if (isOther && isUntold(slot.name)) slots.set(slot.name, { ...known, made: false });
+    else {
+      // On a primary it is the slot itself that the reports are about, also when the server comes back as a standby.
+      const told = look.role === 'primary' ? reports?.get(slot.name)?.incarnation : undefined;
+      const incarnation = told ?? before.incarnation;
+      slots.set(slot.name, { ...provenBy(look, slot, before), made: isMade(slot.name, before), incarnation });
+    }
   }
   for (const [name, before] of ledger.slots) {
     if (!slots.has(name) && (isTouched(name) || isUntold(name))) slots.set(name, before);

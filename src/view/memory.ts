@@ -16,6 +16,7 @@ import {
   followedSlots,
   freshLook,
   logicalSlots,
+  membersWaiting,
 } from './select.ts';
 import { memoryOf, unknownSlot } from './slot-memory.ts';
 import { gateAfterChange } from './standby-gate.ts';
@@ -41,6 +42,7 @@ export function noMemory(nowMs: number): Memory {
     consumers: new Map(),
     walMovedAtMs: null,
     snapshotLoggedAtMs: null,
+    awaitingSnapshot: { members: '', sinceMs: nowMs },
     uncreated: new Map(),
     native: noNativeMemory(nowMs),
     standing: null,
@@ -237,7 +239,7 @@ export function remember(view: View): View {
   const look = freshLook(view);
   const followed = followedSlots(view);
   if (look === null) return view;
-  if (look.role === 'primary') return withMissedPromotion(withUncreated(unfollowed(view, look), look), look);
+  if (look.role === 'primary') return withMissedPromotion(withWaits(unfollowed(view, look), look), look);
   if (followed === null) return unfollowed(view, look);
   const marksTimeline = currentStatus(view.consul.keys)?.extras?.timeline ?? null;
   const isOtherPrimary = marksTimeline !== view.memory.marksTimeline;
@@ -288,15 +290,18 @@ function unfollowed(view: View, look: ServerLook): View {
   return { ...view, memory: { ...view.memory, slots } };
 }
 
-/** Since when each declared slot is missing on this primary: what its creation waits for is not waited for long. */
-function withUncreated(view: View, look: ServerLook): View {
+/** What this primary is waited for, and since when: nothing is waited for at full pace for ever. */
+function withWaits(view: View, look: ServerLook): View {
   const before = view.memory.uncreated;
   const uncreated = new Map<string, number>();
   for (const [name, declared] of configOf(view).slots) {
     if (declared.type === 'logical' && findSlot(look, name) === undefined)
       uncreated.set(name, before.get(name) ?? view.nowMs);
   }
-  return { ...view, memory: { ...view.memory, uncreated } };
+  const members = membersWaiting(view).join(',');
+  const waiting = view.memory.awaitingSnapshot;
+  const awaitingSnapshot = members === waiting.members ? waiting : { members, sinceMs: view.nowMs };
+  return { ...view, memory: { ...view.memory, uncreated, awaitingSnapshot } };
 }
 
 /** Keeps what a standby knows of its slots while it knows it, for the record of a promotion. */

@@ -52,14 +52,14 @@ export function holdsLeader(view: View): boolean {
 }
 
 /** Members that say of themselves that they are a running primary, and are alive by their session; sorted. */
-export function primaries(view: View): readonly string[] {
+export const primaries = onceForEach((view: View): readonly string[] => {
   const names = new Set<string>();
   for (const [name, key] of view.consul.keys?.members ?? []) {
     if (name !== view.self.name && key.session !== null && isRunningPrimary(key.value)) names.add(name);
   }
   if (freshLook(view)?.role === 'primary') names.add(view.self.name);
   return [...names].sort();
-}
+});
 
 function isRunningPrimary(member: Member | null): boolean {
   return member !== null && member.role === 'primary' && member.state === 'running';
@@ -210,4 +210,14 @@ function exclusionOf(nofailover: boolean, nostream: boolean): string | null {
 /** Whether a write or change of this lane has not been observed yet. A lost observation is not waited for forever. */
 export function isUnconfirmed(view: View, lane: string): boolean {
   return view.nowMs < (view.unconfirmed.get(lane)?.untilMs ?? -Infinity);
+}
+
+/** The members that wait for a record of the running transactions, and are alive by their session; sorted. */
+export function membersWaiting(view: View): readonly string[] {
+  return [...(view.consul.keys?.members ?? [])]
+    .filter(
+      ([name, key]) => name !== view.self.name && key.session !== null && key.value?.extras?.wantsSnapshot === true,
+    )
+    .map(([name]) => name)
+    .sort();
 }

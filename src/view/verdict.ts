@@ -1,3 +1,4 @@
+import { onceForEach } from '../base/once.ts';
 import type { LostSlot } from '../domain/cluster.ts';
 import { formatLsn } from '../domain/lsn.ts';
 import type { ServerLook } from '../domain/server.ts';
@@ -119,13 +120,13 @@ function declaredPhysical(view: View, look: ServerLook): SlotVerdict[] {
 }
 
 /** The physical slots that this server is to have: all that are declared but the one through which it would stream from itself. */
-export function declaredPhysicalNames(view: View): readonly string[] {
+export const declaredPhysicalNames = onceForEach((view: View): readonly string[] => {
   const own = view.local.look?.settings.primarySlotName ?? '';
   const mine = slotNameFromMemberName(view.self.name);
   return [...configOf(view).slots]
     .filter(([name, slot]) => slot.type === 'physical' && name !== mine && name !== own)
     .map(([name]) => name);
-}
+});
 
 function verdictOnStandby(
   view: View,

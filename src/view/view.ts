@@ -203,6 +203,8 @@ export interface Memory {
   readonly walMovedAtMs: number | null;
   /** Primary: when the running transactions were last logged for others. */
   readonly snapshotLoggedAtMs: number | null;
+  /** Primary: the members that wait for that, and since when they are the same. */
+  readonly awaitingSnapshot: { readonly members: string; readonly sinceMs: number };
   /** Primary: since when each declared logical slot is known to be missing here. */
   readonly uncreated: ReadonlyMap<string, number>;
   /** Kept while this server is a standby, and through the moment in which it is promoted. */

@@ -65,7 +65,7 @@ describe.each(clusterMajors())('what is done with slots and what is not, Postgre
     const { slotkeeper } = await untilProblem(member('beta'), 'restart_never');
     expect(slotkeeper.holds).toContainEqual({
       subject: 'copy of orders',
-      why: expect.stringContaining('failover_slots.restart is never') as unknown,
+      why: expect.stringContaining('failover_slots.restart does not allow') as unknown,
     });
     expect(await startedAt(serverOf('beta'))).toBe(before);
   });

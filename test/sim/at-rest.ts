@@ -51,7 +51,9 @@ function unfinishedMember(world: World, member: Member, goal: Goal): string | nu
 /** A stated reason to wait counts as done: too often copied, or no room for another slot. */
 function hasReason(member: Member): boolean {
   const holds = member.agent?.turn?.plan.holds ?? [];
-  return holds.some(({ why }) => /copied a short while ago|max_replication_slots|replication slots are in use/.test(why));
+  return holds.some(({ why }) =>
+    /copied a short while ago|max_replication_slots|replication slots are in use/.test(why),
+  );
 }
 
 /** A declared slot that the primary does not have yet. */
@@ -79,7 +81,8 @@ function unfinishedSlot(
   if (verdict?.kind !== 'ready') return `slot ${name} on ${member.name} is not ready: ${JSON.stringify(verdict)}`;
   if (isSynced !== null && slot.synced !== isSynced)
     return `slot ${name} on ${member.name} is ${slot.synced ? '' : 'not '}kept by PostgreSQL's own synchronisation`;
-  return confirmed === null || slot.confirmed === confirmed
+  // PostgreSQL leaves its copy behind for as long as the primary's slot starts earlier than the copy does.
+  return confirmed === null || slot.synced || slot.confirmed === confirmed
     ? null
     : `slot ${name} on ${member.name} is at ${slot.confirmed}, not at ${confirmed}`;
 }

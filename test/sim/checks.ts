@@ -5,6 +5,7 @@ import type { SlotHistoryEntry } from '../../src/domain/cluster.ts';
 import type { Commit } from './consul-state.ts';
 import { type Goal, unfinished } from './at-rest.ts';
 import { GateChecks } from './gate-checks.ts';
+import { RepetitionChecks } from './repetition-checks.ts';
 import { simKeys, type AgentRun } from './sim-agent.ts';
 import { traceTurn } from './trace-turn.ts';
 import { SlotChecks } from './slot-checks.ts';
@@ -23,13 +24,14 @@ export class Checks {
   violation: Violation | null = null;
   /** Whether Consul has lost its data in this history: then nobody can know of slots that were lost before. */
   consulLostData = false;
-  /** The records of lost changes as an agent wrote them last, whatever somebody put over them by hand. */
-  #written: readonly SlotHistoryEntry[] = [];
+  /** What agents ever wrote into `slot_history`, whatever somebody put over it by hand. */
+  readonly #written: SlotHistoryEntry[] = [];
   readonly #world: World;
   readonly #past: SlotPast;
   readonly #slots: SlotChecks;
   readonly #gate: GateChecks;
   readonly #verdicts: VerdictChecks;
+  readonly #repetition: RepetitionChecks;
   readonly #still = new Map<string, { position: bigint; sinceMs: number }>();
   readonly #told = new Map<string, string>();
   #sampledAtMs = 0;
@@ -44,6 +46,7 @@ export class Checks {
     this.#slots = new SlotChecks(world, this.#past, fail);
     this.#gate = new GateChecks(world, fail);
     this.#verdicts = new VerdictChecks(world, fail);
+    this.#repetition = new RepetitionChecks(() => world.time.nowMs(), fail);
   }
 
   fail(violation: Violation): void {
@@ -73,6 +76,7 @@ export class Checks {
       committed: (commit) => this.#committed(commit),
       turned: (run) => {
         this.#turned = run;
+        this.#repetition.turned(run);
         traceTurn(this.#world.trace, this.#told, run);
       },
       bug: (name, error) => {
@@ -107,8 +111,7 @@ export class Checks {
 
   /** S3: whatever a consumer lost is on record. */
   #unrecordedGap(): string | null {
-    const value = this.#world.consul.state.keys.get(simKeys.slotHistory)?.value ?? '';
-    const loss = this.consulLostData ? null : this.#past.unrecorded(decodeSlotHistory(value, () => undefined) ?? []);
+    const loss = this.consulLostData ? null : this.#past.unrecorded(this.#written);
     return loss === null ? null : `S3: ${lossText(loss)} has no gap record`;
   }
 
@@ -123,7 +126,7 @@ export class Checks {
       this.#trace(commit, key, entry === null);
       if (key === simKeys.status) this.#published(entry?.value ?? '');
       if (key === simKeys.slotHistory && commit.by !== null)
-        this.#written = decodeSlotHistory(entry?.value ?? '', () => undefined) ?? [];
+        this.#written.push(...(decodeSlotHistory(entry?.value ?? '', () => undefined) ?? []));
       const isLeaders = key === simKeys.status || key === simKeys.history || key === simKeys.slotHistory;
       if (!isLeaders || entry === null || commit.by === null) continue;
       const holder = state.ownerOf(state.keys.get(simKeys.leader)?.session ?? null);

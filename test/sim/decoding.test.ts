@@ -1,44 +1,14 @@
 import { expect, test } from 'vitest';
 import { flawOf } from './oracle.ts';
-import { PgServer } from './pg-server.ts';
-import { beginSlot, finishSlot } from './slot-creation.ts';
-import { Branch } from './wal.ts';
+import type { PgServer } from './pg-server.ts';
+import { aPrimary, aStandbyOf, catchUp, copyFile, makeSlot, orders } from './scene.ts';
 
-const orders = { name: 'orders', database: 'app', plugin: 'pgoutput', madeBy: 'operator' } as const;
-
-/** The simulated servers behave as FACTS section 2 says that real ones do. */
-
-function primary(): PgServer {
-  const setup = {
-    name: 'p',
-    versionNum: 150_018,
-    maxSlots: 10,
-    walLevel: 'logical',
-    keepBytes: 1_000_000n,
-    slotKeepBytes: null,
-  } as const;
-  const server = new PgServer(setup, new Branch(1, null, 0x3000000n), 100);
-  server.role = 'primary';
-  server.start(0);
-  return server;
-}
-
-/** A standby that has everything the primary has, with a copy of its slot. */
-function standbyOf(source: PgServer, copies: 'state file' | 'state file and snapshot'): PgServer {
-  const standby = new PgServer({ ...source.setup, name: 's' }, source.branch, source.nextXid);
-  standby.oldestWal = 0x3000000n;
-  const slot = source.logical('orders')!;
-  standby.slots.set('orders', { ...slot, ...slot.saved });
-  if (copies === 'state file and snapshot') standby.snapshots.add(slot.restart);
-  standby.start(0);
-  return standby;
-}
+// The simulated servers behave as FACTS section 2 says that real ones do.
 
 /** A slot whose restart position has a transaction running across it, with an unread change after it. */
 function busyPrimary(): PgServer {
-  const server = primary();
-  const slot = beginSlot(server, orders);
-  expect(finishSlot(server, slot)).toBe(true);
+  const server = aPrimary(150_018);
+  const slot = makeSlot(server, orders);
   const across = server.begin(100n);
   server.logRunning();
   const restart = server.branch.end - 64n;
@@ -51,28 +21,24 @@ function busyPrimary(): PgServer {
   return server;
 }
 
-test('a slot waits in its creation for every transaction that runs', () => {
-  const server = primary();
-  const running = server.begin(100n);
-  const slot = beginSlot(server, orders);
-  expect(finishSlot(server, slot)).toBe(false);
-  server.end(running, 'commit', 50n);
-  expect(finishSlot(server, slot)).toBe(true);
-});
+function copyOf(source: PgServer, copies: 'state file' | 'state file and snapshot'): PgServer {
+  const standby = aStandbyOf(source);
+  copyFile(standby, source, copies);
+  return standby;
+}
 
 test('the state file alone loses a transaction that ran at the restart position', () => {
   const source = busyPrimary();
   const slot = source.logical('orders')!;
-  const without = standbyOf(source, 'state file');
-  const flaw = flawOf(without, 'orders', slot, slot.confirmed);
+  const flaw = flawOf(copyOf(source, 'state file'), 'orders', slot, slot.confirmed);
   expect(flaw?.kind).toBe('decoding');
-  expect(flawOf(standbyOf(source, 'state file and snapshot'), 'orders', slot, slot.confirmed)).toBeNull();
+  expect(flawOf(copyOf(source, 'state file and snapshot'), 'orders', slot, slot.confirmed)).toBeNull();
 });
 
 test('vacuum removes catalog rows that no slot and no feedback protects', () => {
   const source = busyPrimary();
   const slot = source.logical('orders')!;
-  const standby = standbyOf(source, 'state file and snapshot');
+  const standby = copyOf(source, 'state file and snapshot');
   const needed = slot.catalogXmin;
   source.logRunning();
   source.confirm(slot, source.branch.end);
@@ -80,6 +46,37 @@ test('vacuum removes catalog rows that no slot and no feedback protects', () => 
   source.vacuum();
   standby.received = source.branch.end;
   expect(flawOf(standby, 'orders', slot, slot.confirmed)?.kind).toBe('rows');
+});
+
+test('from 16 on a standby invalidates a slot when it replays that its rows are removed', () => {
+  for (const [versionNum, invalidation] of [
+    [150_018, null],
+    [160_014, 'rows_removed'],
+  ] as const) {
+    const source = aPrimary(versionNum);
+    makeSlot(source, orders);
+    const standby = copyOf(source, 'state file');
+    const slot = source.logical('orders')!;
+    source.end(source.begin(100n), 'commit', 50n);
+    source.logRunning();
+    source.confirm(slot, source.branch.end);
+    source.logRunning();
+    source.confirm(slot, source.branch.end);
+    source.vacuum();
+    catchUp(standby);
+    expect(standby.logical('orders')?.invalidation).toBe(invalidation);
+  }
+});
+
+test('a slot that holds more WAL than max_slot_wal_keep_size is invalidated at a checkpoint', () => {
+  const source = busyPrimary();
+  const slot = source.logical('orders')!;
+  source.end(source.begin(3_000_000n), 'commit', 50n);
+  source.checkpoint();
+  expect([slot.invalidation, source.oldestWal <= slot.restart]).toEqual([null, true]);
+  source.slotKeepBytes = 2_000_000n;
+  source.checkpoint();
+  expect([slot.invalidation, source.oldestWal > slot.restart]).toEqual(['wal_removed', true]);
 });
 
 test('a crash takes a slot back to what was saved, a stop does not', () => {

@@ -10,7 +10,7 @@ import { Violation } from './violation.ts';
 import type { Member, World } from './world.ts';
 
 /** A look, what the agent takes for a sign of life, a failed attempt and the next one. */
-const reactionMs = 12_000;
+const reactionMs = 6_000;
 /** A standby that was behind counts again when it is this near (half of `standby_slots_max_lag`). */
 const maxLagBytes = 8n * 1024n * 1024n;
 

@@ -86,12 +86,14 @@ export function trouble(world: World, checks: Checks, untilMs: number): void {
 /** Everything works again, agents run, and the configuration is a good one. */
 export function heal(world: World): void {
   world.trace.add('operator', 'heals everything');
+  world.isHealed = true;
   if (!world.consul.running) world.consul.start('kept');
   for (const member of world.members) {
     Object.assign(member.consulLink, healthyLink());
     Object.assign(member.serverLink, healthyLink());
     Object.assign(world.cluster.streams.get(member.name) ?? {}, { broken: false, replayEveryPulls: 1 });
     member.server.replayPaused = false;
+    member.server.slotKeepBytes = null;
     world.startAgent(member);
     if (member.server.state === 'down' && !world.ha.busy && !member.server.files.copyInterrupted) {
       member.server.start(world.time.nowMs());

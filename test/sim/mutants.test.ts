@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { methodMutants } from './method-mutants.ts';
 import { mutants } from './mutants.ts';
 import { runSeed } from './run-seed.ts';
 
@@ -6,7 +7,7 @@ import { runSeed } from './run-seed.ts';
 const mostSeeds = 60;
 
 /** A rule that nobody would miss is not checked: each is broken on purpose, and some seed has to notice. */
-test.each(mutants)('$name', { timeout: 600_000 }, async ({ finds, sabotage }) => {
+test.each([...mutants, ...methodMutants])('$name', { timeout: 600_000 }, async ({ finds, sabotage }) => {
   for (let seed = 1; seed <= mostSeeds; seed += 1) {
     const { violation } = await runSeed(seed, { sabotage });
     if (violation === null) continue;

@@ -13,8 +13,6 @@ export interface ServerSetup {
   readonly walLevel: 'logical' | 'replica';
   /** How much WAL is kept that no slot holds. */
   readonly keepBytes: bigint;
-  /** `max_slot_wal_keep_size`: a slot that holds more is invalidated; null = it may hold all. */
-  readonly slotKeepBytes: bigint | null;
 }
 
 /**
@@ -46,6 +44,8 @@ export class PgServer {
   /** From postgresql.conf, and from ALTER SYSTEM over it. */
   feedback: { configured: boolean; altered: boolean } = { configured: false, altered: false };
   readonly settings = new PgSettings();
+  /** `max_slot_wal_keep_size`: a slot that holds more is invalidated; null = it may hold all. */
+  slotKeepBytes: bigint | null = null;
   /** `dbname` in `primary_conninfo`. */
   upstreamDatabase: string | null = null;
   replayPaused = false;
@@ -153,8 +153,8 @@ export class PgServer {
   }
 
   #removeWal(): void {
-    const { keepBytes, slotKeepBytes } = this.setup;
-    const unheld = this.position - keepBytes;
+    const { slotKeepBytes } = this;
+    const unheld = this.position - this.setup.keepBytes;
     const held = least([...this.slots.values()].map((slot) => (slot.invalidation === null ? slot.restart : null)));
     const mostHeld = slotKeepBytes === null ? 0n : this.position - slotKeepBytes;
     const needed = held === null || held > unheld ? unheld : held;

@@ -1,6 +1,7 @@
 import type { Goal } from './at-rest.ts';
 import { Checks } from './checks.ts';
 import { heal, trouble } from './histories.ts';
+import { standbyGoneLate } from './server-events.ts';
 import { slotMadeLate } from './slot-events.ts';
 import { Violation } from './violation.ts';
 import { type Sabotage, World } from './world.ts';
@@ -33,7 +34,7 @@ const levelMs = 45_000;
 const lateMs = 90_000;
 
 /** Many short histories find more in a minute than a few long ones; in the long ones troubles meet that take their time. */
-const troubleLengthsMs = [10_000, 10_000, 15_000, 20_000, 30_000, 60_000];
+const troubleLengthsMs = [10_000, 10_000, 15_000, 15_000, 20_000, 60_000];
 
 export const defaultOptions: SimOptions = { troubleMs: null, restMs: 120_000, sabotage: {}, keepLines: 60 };
 
@@ -84,10 +85,7 @@ export async function runSeed(seed: number, options: Partial<SimOptions> = {}): 
   await runUntilDone('ready', restMs);
   world.workload.rest();
   await runUntilDone('level', levelMs);
-  if (checks.violation === null && world.major >= 16 && world.config.method !== 'file_copy') {
-    slotMadeLate(world, world.random.fork());
-    await runUntilDone('ready', lateMs);
-  }
+  await afterwards(world, checks, runUntil, runUntilDone);
   for (const member of world.members) world.killAgent(member);
   // No event goes around the event loop: whoever runs many seeds is to stay reachable.
   await new Promise((resolve) => setImmediate(resolve));
@@ -100,6 +98,25 @@ export async function runSeed(seed: number, options: Partial<SimOptions> = {}): 
     digest: world.trace.digest(),
     lastLines: world.trace.tail(),
   };
+}
+
+/** What has to go well when nothing else goes wrong and nobody writes or reads: what is waited for then cannot come by itself. */
+async function afterwards(
+  world: World,
+  checks: Checks,
+  runUntil: (untilMs: number) => Promise<void>,
+  runUntilDone: (goal: Goal, limitMs: number) => Promise<void>,
+): Promise<void> {
+  if (checks.violation !== null) return;
+  if (world.major >= 16 && world.config.method !== 'file_copy') {
+    slotMadeLate(world, world.random.fork());
+    await runUntilDone('ready', lateMs);
+  }
+  if (world.major >= 17 && world.config.gate !== null) {
+    standbyGoneLate(world);
+    await runUntil(world.time.nowMs() + 35_000);
+    await runUntilDone('ready', lateMs);
+  }
 }
 
 /** What to show of a history that went wrong. */

@@ -6,8 +6,8 @@ import { explain, runSeed } from './run-seed.ts';
 const wantedSeed = process.env['SLOTKEEPER_SEED'];
 const wantedCount = process.env['SLOTKEEPER_SEEDS'];
 
-/** Without a wish: as many as fit into this time on the machine at hand, but never fewer than this. */
-const usual = { atLeast: 10_000, budgetMs: 5 * 60_000 };
+/** Without a wish. Seeds are the same everywhere; more of them are run by SLOTKEEPER_SEEDS=10000 npm run test:sim. */
+const usual = { atLeast: 300, budgetMs: 0 };
 
 if (wantedSeed !== undefined) {
   test(`seed ${wantedSeed} breaks no rule`, { timeout: 0 }, async () => {

@@ -43,13 +43,23 @@ export function standbyRestarts(world: World, random: Random): void {
 
 /** A host is gone for a while, with its server and its agent. */
 export function standbyGone(world: World, random: Random): void {
-  const member = random.pick(world.members);
+  hostGone(world, random.pick(world.members), random.int(5_000, 45_000));
+}
+
+/** The same to a standby that the gate waits for, when all else is well: consumers go on without it, and then with it. */
+export function standbyGoneLate(world: World): void {
+  const direct = world.members.find(({ server }) => server.upstream === world.ha.primary);
+  if (direct !== undefined) hostGone(world, direct, 25_000);
+}
+
+function hostGone(world: World, member: Member, forMs: number): void {
   const { server } = member;
   if (server.role !== 'standby' || server.state !== 'up') return;
   world.trace.add(server.name, 'host: gone');
   world.killAgent(member);
   server.crash();
-  later(world, random.int(5_000, 45_000), () => {
+  later(world, forMs, () => {
+    world.trace.add(server.name, 'host: back');
     if (server.state === 'down' && server.role === 'standby') server.start(world.time.nowMs());
     world.startAgent(member);
   });

@@ -1,9 +1,8 @@
 import { Subject, type Subscription } from 'rxjs';
-import { agent, type AgentPorts, type AgentSettings } from '../../src/agent.ts';
+import { agent, type AgentPorts, type AgentSettings, type LearntTurn } from '../../src/agent.ts';
 import { decodeDynamicConfig } from '../../src/config/dynamic.ts';
 import { scopeKeys } from '../../src/consul/keys.ts';
 import { noTags, type Tags } from '../../src/domain/config.ts';
-import type { Turn } from '../../src/plan/plan.ts';
 
 export const simKeys = scopeKeys('service', 'sim');
 
@@ -13,7 +12,7 @@ export interface AgentRun {
   readonly life: { alive: boolean };
   readonly startedAtMs: number;
   /** What it last planned. */
-  turn: Turn | null;
+  turn: LearntTurn | null;
   /** Asks it to stop in an orderly way. */
   readonly stop: () => void;
   /** Ends it as SIGKILL does: nothing more is sent, nothing that is under way is heard of. */
@@ -55,7 +54,7 @@ export function runAgent(
   life: { alive: boolean },
   ports: AgentPorts,
   startedAtMs: number,
-  onTurn: (run: AgentRun, turn: Turn) => void,
+  onTurn: (run: AgentRun, turn: LearntTurn) => void,
   onBug: (error: unknown) => void,
 ): AgentRun {
   const stop$ = new Subject<null>();

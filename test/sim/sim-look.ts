@@ -44,7 +44,7 @@ export function lookAt(server: PgServer, systemIdentifier: string, nowWallMs: nu
       syncReplicationSlots: majorOf(server.setup.versionNum) >= 17 ? server.settings.syncOn : null,
       synchronizedStandbySlots: majorOf(server.setup.versionNum) >= 17 ? server.settings.gate : null,
       failoverSlotsExtension: null,
-      maxSlotWalKeepBytes: server.setup.slotKeepBytes,
+      maxSlotWalKeepBytes: server.slotKeepBytes,
     },
     privileges: {
       superuser: true,

@@ -36,7 +36,8 @@ export function slotMadeAnewUnseen(world: World, random: Random): void {
   const { name } = random.pick(usable);
   world.killAgent(member);
   later(world, random.int(10, 2_000), () => {
-    if (world.ha.primary === primary && primary.state === 'up' && primary.slots.has(name)) remake(world, random, name);
+    const isThere = world.ha.primary === primary && primary.state === 'up' && primary.slots.has(name);
+    if (isThere && !world.isHealed) remake(world, random, name);
   });
   later(world, random.int(2_000, 15_000), () => {
     world.startAgent(member);

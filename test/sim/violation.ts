@@ -3,7 +3,20 @@
  * that a standby was restarted without leave; or something that must never happen at all.
  */
 export type Rule =
-  'S1' | 'S2' | 'S3' | 'S4' | 'S5' | 'S6' | 'S7' | 'method' | 'gate' | 'restart' | 'liveness' | 'bug' | 'server';
+  | 'S1'
+  | 'S2'
+  | 'S3'
+  | 'S4'
+  | 'S5'
+  | 'S6'
+  | 'S7'
+  | 'method'
+  | 'gate'
+  | 'restart'
+  | 'liveness'
+  | 'loop'
+  | 'bug'
+  | 'server';
 
 export class Violation extends Error {
   override readonly name = 'Violation';

@@ -1,7 +1,6 @@
-import { type AgentPorts } from '../../src/agent.ts';
+import type { AgentPorts, LearntTurn } from '../../src/agent.ts';
 import type { Tags } from '../../src/domain/config.ts';
 import { majorOf } from '../../src/domain/version.ts';
-import type { Turn } from '../../src/plan/plan.ts';
 import { ServerError } from '../../src/postgres/port.ts';
 import type { Commit } from './consul-state.ts';
 import { HaManager } from './ha-manager.ts';
@@ -40,7 +39,7 @@ export interface Witness extends ServerChanges {
 /** Breaks a rule on purpose, to see whether the checks notice: between an agent and the world, or in what it says. */
 export interface Sabotage {
   readonly ports?: (ports: AgentPorts, member: Member, world: World) => AgentPorts;
-  readonly turn?: (turn: Turn) => Turn;
+  readonly turn?: (turn: LearntTurn) => LearntTurn;
 }
 
 /** A host: a server, the agent beside it, and its ways to Consul and to the server. */
@@ -73,6 +72,8 @@ export class World {
   /** The major version of all servers. */
   readonly major: number;
   config: ScopeConfig;
+  /** Nobody does any more harm. */
+  isHealed = false;
   #disturbedAtMs = 0;
   /** Where a server is slow to answer, much happens while an agent looks at it. */
   readonly #serverTripMs: number;
@@ -224,10 +225,10 @@ export class World {
         maxSlots: random.chance(0.1) ? random.int(4, 6) : 12,
         walLevel: at > 0 && random.chance(0.04) ? 'replica' : 'logical',
         keepBytes: BigInt(random.int(50_000, 2_000_000)),
-        slotKeepBytes,
       };
       const server = new PgServer(setup, branch, nextXid);
       server.feedback.configured = random.chance(0.3);
+      server.slotKeepBytes = slotKeepBytes;
       if (majorOf(versionNum) >= 17 && random.chance(0.2))
         server.settings.configured.set('sync_replication_slots', 'on');
       this.cluster.add(server);

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { backoffMs, fractionOf } from '../../../src/base/backoff.ts';
 import { equal } from '../../../src/base/equal.ts';
 import { describeError } from '../../../src/base/errors.ts';
+import { onceForEach } from '../../../src/base/once.ts';
 import { printable, shorten } from '../../../src/base/printable.ts';
 
 describe('back-off', () => {
@@ -27,6 +28,31 @@ describe('back-off', () => {
     expect(fractionOf('alpha')).toBe(fractionOf('alpha'));
     expect(fractionOf('alpha')).not.toBe(fractionOf('beta'));
     fc.assert(fc.property(fc.string(), (text) => fractionOf(text) >= 0 && fractionOf(text) < 1));
+  });
+});
+
+describe('once for each object', () => {
+  test('derives anew only when it is asked about another object than last time', () => {
+    const asked: object[] = [];
+    const sizeOf = onceForEach((set: ReadonlySet<number>) => {
+      asked.push(set);
+      return set.size;
+    });
+    const [one, two] = [new Set([7]), new Set([7, 8])];
+    expect([one, one, two, two, one].map(sizeOf)).toEqual([1, 1, 2, 2, 1]);
+    expect(asked).toEqual([one, two, one]);
+  });
+
+  test('what throws is derived again', () => {
+    let fails = true;
+    const nameOf = onceForEach((object: { readonly name: string }) => {
+      if (fails) throw new Error('not yet');
+      return object.name;
+    });
+    const object = { name: 'orders' };
+    expect(() => nameOf(object)).toThrow('not yet');
+    fails = false;
+    expect(nameOf(object)).toBe('orders');
   });
 });
 

@@ -94,6 +94,10 @@ describe('a declared logical slot that is missing', () => {
 
 describe('what is dropped on a primary (S4)', () => {
   const undeclared = aConfig({ slots: new Map() });
+  const knownAs = (identity: string) =>
+    aLedger('alpha', {
+      slots: new Map([['orders', { made: true, decodable: true, firstRestartLsn: null, incarnation: null, identity }]]),
+    });
   const cases: readonly (readonly [string, View, boolean])[] = [
     [
       'a slot that slotkeeper made and that is declared no more',
@@ -108,6 +112,15 @@ describe('what is dropped on a primary (S4)', () => {
         made('orders', {
           config: aConfig({ slots: new Map() }, { synchronizeSlotNames: [{ key: 'name', value: 'orders' }] }),
         }),
+      ),
+      false,
+    ],
+    [
+      'one that somebody made anew under its name',
+      withLook(
+        'alpha',
+        { slots: [aLogicalSlot({ identity: 'another' })] },
+        { config: undeclared, ledger: knownAs('orders#1'), savedLedger: knownAs('orders#1') },
       ),
       false,
     ],

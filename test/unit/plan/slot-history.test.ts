@@ -186,7 +186,11 @@ describe('a slot that was made anew on the primary', () => {
     ]);
     const view = after(informed, [other]);
     for (const each of [informed, view]) expect(lastOf(wantedSlotHistory(each))?.gaps).toEqual([gap]);
-    expect(view.ledger?.slots.get('orders')?.identity).toBe('orders#2');
+    // Until the cluster has been told, the agent's next run must be able to tell as well.
+    expect(view.ledger?.slots.get('orders')?.identity).toBe('orders#1');
+    const { status } = actionsOf(view, 'publish_status')[0]!;
+    const told = after(view, [{ kind: 'keys', keys: someKeys({ status: aKey(status) }) }, other]);
+    expect(told.ledger?.slots.get('orders')?.identity).toBe('orders#2');
   });
 
   test('whose identity cannot be looked at is taken for the same', () => {

@@ -328,6 +328,22 @@ describe('the primary', () => {
     expect(actionsOf(later(logged, 200), snapshot.kind)).toEqual([snapshot]);
   });
 
+  test('logs them less often for whoever waits for long: that is for something else as well', () => {
+    const view = asks();
+    const look = view.local.look!;
+    const logged = (from: View): View =>
+      after(from, [
+        { kind: 'started', action: snapshot },
+        done(snapshot, null),
+        { kind: 'look', startedAtMs: from.nowMs + 250, look },
+      ]);
+    const sinceMs = (ms: number): View => logged(later(after(view, [{ kind: 'look', startedAtMs: nowMs, look }]), ms));
+    expect(actionsOf(later(sinceMs(6_000), 600), snapshot.kind)).toEqual([]);
+    expect(actionsOf(later(sinceMs(6_000), 1_000), snapshot.kind)).toEqual([snapshot]);
+    expect(actionsOf(later(sinceMs(61_000), 4_000), snapshot.kind)).toEqual([]);
+    expect(actionsOf(later(sinceMs(61_000), 5_000), snapshot.kind)).toEqual([snapshot]);
+  });
+
   test('says how far templates may go: not past a slot that is being made', () => {
     const usual = aView('alpha', { config: aConfig() });
     const making = aLogicalSlot({ name: 'sales', confirmedFlushLsn: null, restartLsn: 0x4a00n, active: true });

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { LedgerSlot } from '../../../src/domain/local.ts';
-import type { SettingChange } from '../../../src/domain/server.ts';
+import type { ServerLook, SettingChange } from '../../../src/domain/server.ts';
 import { after, done } from '../../support/situations.ts';
 import { ledgerAfterLook } from '../../../src/view/ledger.ts';
-import { aLedger, aLogicalSlot, aPrimaryLook, aStandbyLook, aView } from '../../support/turns.ts';
+import { aLedger, aLogicalReport, aLogicalSlot, aPrimaryLook, aStandbyLook, aView } from '../../support/turns.ts';
 
 describe('the settings that slotkeeper changed here', () => {
   const changed = (settingsSet: readonly ('primary_slot_name' | 'sync_replication_slots')[], change: SettingChange) => {
@@ -32,7 +32,13 @@ describe('the settings that slotkeeper changed here', () => {
 test('a template slot is slotkeeper’s own, also on a primary and when nothing was heard of its making (S4)', () => {
   const template = aLogicalSlot({ name: 'slotkeeper_template_app' });
   for (const look of [aPrimaryLook({ slots: [template] }), aStandbyLook({ slots: [template] })]) {
-    const ledger = ledgerAfterLook(aLedger('alpha'), look, () => false, null, () => false);
+    const ledger = ledgerAfterLook(
+      aLedger('alpha'),
+      look,
+      () => false,
+      null,
+      () => false,
+    );
     expect(ledger?.slots.get(template.name)?.made).toBe(true);
   }
 });
@@ -59,5 +65,29 @@ describe('what was known of a slot', () => {
 
   test('says nothing of another one that was made under its name', () => {
     expect(seen('orders#2')).toMatchObject({ made: false, decodable: false, identity: 'orders#2' });
+  });
+
+  test('has on a primary the incarnation that is published: it comes back as that slot’s source, not as an older one', () => {
+    const reports = new Map([['orders', aLogicalReport({ incarnation: 0x2800n })]]);
+    const slots = [aLogicalSlot({ identity: 'orders#1' })];
+    const incarnationOn = (look: ServerLook): unknown =>
+      ledgerAfterLook(
+        known,
+        look,
+        () => false,
+        reports,
+        () => false,
+      )?.slots.get('orders')?.incarnation;
+    expect(incarnationOn(aPrimaryLook({ slots }))).toBe(0x2800n);
+    expect(incarnationOn(aStandbyLook({ slots }))).toBeNull();
+  });
+
+  test('is kept on a primary until the cluster has been told of the other one, which is not ours to drop (S3, S4)', () => {
+    const look = aPrimaryLook({ slots: [aLogicalSlot({ identity: 'orders#2' })] });
+    const untold = (name: string): boolean => name === 'orders';
+    const kept = ledgerAfterLook(known, look, () => false, null, untold);
+    expect(kept?.slots.get('orders')).toEqual({ ...proven('orders#1'), made: false });
+    const gone = ledgerAfterLook(known, aPrimaryLook({ slots: [] }), () => false, null, untold);
+    expect(gone?.slots.get('orders')).toEqual(proven('orders#1'));
   });
 });

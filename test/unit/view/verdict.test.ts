@@ -58,6 +58,14 @@ describe('the verdict on a standby (S2): ready only when all of it is known', ()
     ],
     ['its WAL is gone', local({ walOnDisk: false }), 'lost', /WAL/],
     ['no proof that decoding starts right', aView('beta', forgotten), 'not_ready', /0-2000\.snap/],
+    [
+      'older than the slot on the primary',
+      withKeys('beta', {
+        status: statusKey({ logical: reports(['orders', aLogicalReport({ incarnation: 0x2800n })]) }),
+      }),
+      'not_ready',
+      /was here before the slot was made/,
+    ],
     ['no catalog_xmin', local({ catalogXmin: null }), 'not_ready', /no position/],
     ['temporary', local({ temporary: true }), 'not_ready', /temporary/],
     ['another timeline', withLook('beta', { timeline: 2 }), 'not_ready', /timeline/],
