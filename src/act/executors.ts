@@ -177,7 +177,7 @@ export function createExecutors({ consul, server, keys, member, service }: Execu
     advance_logical_slot: ({ slot, database, target }, signal) =>
       server.advanceLogicalSlot({ name: slot, database, target }, signal),
     advance_physical_slot: ({ slot, target }, signal) => server.advancePhysicalSlot({ name: slot, target }, signal),
-    drop_slot: ({ slot, type }, signal) => server.dropSlot({ name: slot, type }, signal),
+    drop_slot: ({ slot, type, role }, signal) => server.dropSlot({ name: slot, type, role }, signal),
     save_ledger: async ({ ledger }) => {
       await server.writeLedger(ledger);
       return null;

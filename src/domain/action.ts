@@ -1,7 +1,7 @@
 import type { HistoryEntry, Member, SlotHistoryEntry, Status } from './cluster.ts';
 import type { CopyRequest, CopyResult, Ledger } from './local.ts';
 import type { Lsn } from './lsn.ts';
-import type { SettingChange } from './server.ts';
+import type { Role, SettingChange } from './server.ts';
 import type { CheckState, ServiceState } from './service.ts';
 
 /** Where a write to a Consul key ended up. */
@@ -68,8 +68,11 @@ export interface ActionKinds {
   create_physical_slot: { fields: { slot: string }; result: null };
   advance_logical_slot: { fields: { slot: string; database: string; target: Lsn }; result: Lsn };
   advance_physical_slot: { fields: { slot: string; target: Lsn }; result: Lsn };
-  /** `result`: whether the slot is gone; an active slot stays. */
-  drop_slot: { fields: { slot: string; type: 'logical' | 'physical'; why: string }; result: boolean };
+  /**
+   * Only while the server still is what the plan took it for: what is left over on a standby is its consumers' own slot once
+   * the standby is promoted. `result`: whether the slot is gone; an active slot stays.
+   */
+  drop_slot: { fields: { slot: string; type: 'logical' | 'physical'; role: Role; why: string }; result: boolean };
   save_ledger: { fields: { ledger: Ledger }; result: null };
 }
 

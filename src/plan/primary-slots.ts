@@ -205,5 +205,6 @@ export function dropUnused(
     return hold(`slot ${slot.name}`, `${why}, but no good cluster configuration has been read yet`);
   if (view.config.pause) return hold(`slot ${slot.name}`, `${why}, but the cluster is paused`);
   if (slot.active) return hold(`slot ${slot.name}`, `${why}, but it is in use`);
-  return act({ kind: 'drop_slot', slot: slot.name, type: slot.type, why });
+  const role = view.local.look?.role ?? 'primary';
+  return act({ kind: 'drop_slot', slot: slot.name, type: slot.type, role, why });
 }

@@ -16,7 +16,7 @@ import {
 } from '../view/select.ts';
 import { mayRestartFor, methodOf } from '../view/method.ts';
 import { templateFor } from '../view/templates.ts';
-import { damageOf } from '../view/verdict.ts';
+import { damageOf, isOlderThanSource } from '../view/verdict.ts';
 import type { View } from '../view/view.ts';
 import { planCopy } from './copy.ts';
 import type { Intent } from './intent.ts';
@@ -27,7 +27,7 @@ import { planTemplateCopies, planTemplates } from './templates.ts';
 
 /** How long a slot may stay ahead of its consumer before it is replaced: most consumers pass it long before. */
 const aheadPatienceMs = 60_000;
-/** How long a consumer has to pass the template before its slot costs a restart. */
+/** How long a consumer has to pass what its slot waits for before that costs a restart. */
 const consumerPatienceMs = 10_000;
 /** One long advance must not put off the next, which may be short, for as long. */
 const longestPauseMs = 10_000;
@@ -101,11 +101,16 @@ function inTheWay(look: ServerLook, followed: FollowedSlot): readonly Intent[] {
   return [hold(`slot ${followed.name}`, `it is to be replaced, but it is in use: ${damage.reason}`)];
 }
 
-/** Damaged slots, other slots of the same name, and those that stay ahead are replaced by a new copy. */
+/**
+ * Damaged slots, other slots of the same name, those that stay ahead, and those that stay older than the one on the primary
+ * (a copy too whose agent died before it knew) are replaced by a new copy.
+ */
 function needsReplacement(view: View, look: ServerLook, followed: FollowedSlot): boolean {
   const local = localLogical(look, followed.name);
   if (local === null || local.active || local.synced || local.temporary) return false;
   if (damageOf(followed, local) !== null) return true;
+  const movedAtMs = view.memory.consumers.get(followed.name)?.movedAtMs ?? view.nowMs;
+  if (isOlderThanSource(view, look, followed, local) && view.nowMs - movedAtMs >= consumerPatienceMs) return true;
   const aheadSinceMs = view.memory.slots.get(followed.name)?.aheadSinceMs ?? null;
   return aheadSinceMs !== null && view.nowMs - aheadSinceMs >= aheadPatienceMs;
 }

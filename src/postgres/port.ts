@@ -1,6 +1,6 @@
 import type { CopyRequest, CopyResult, Ledger, TimelineSwitch } from '../domain/local.ts';
 import type { Lsn } from '../domain/lsn.ts';
-import type { ServerLook, ServerTrouble, SettingChange } from '../domain/server.ts';
+import type { Role, ServerLook, ServerTrouble, SettingChange } from '../domain/server.ts';
 
 /**
  * The PostgreSQL server beside the agent. `client.ts` and `control.ts` are the real one; the simulator has its own.
@@ -48,8 +48,11 @@ export interface LocalServer {
    */
   advanceLogicalSlot(slot: { name: string; database: string; target: Lsn }, signal: AbortSignal): Promise<Lsn>;
   advancePhysicalSlot(slot: { name: string; target: Lsn }, signal: AbortSignal): Promise<Lsn>;
-  /** Drops the slot unless it is active, temporary, or gone; resolves to whether it is gone now. */
-  dropSlot(slot: { name: string; type: 'logical' | 'physical' }, signal: AbortSignal): Promise<boolean>;
+  /**
+   * Drops the slot unless it is active, temporary, or gone, or the server is not in that role; resolves to whether it is
+   * gone now.
+   */
+  dropSlot(slot: { name: string; type: 'logical' | 'physical'; role?: Role }, signal: AbortSignal): Promise<boolean>;
   /** `ALTER SYSTEM SET hot_standby_feedback = on`, or RESET, and a reload. */
   setFeedback(mode: 'on' | 'reset', signal: AbortSignal): Promise<void>;
   /** `ALTER SYSTEM SET` or `RESET` of each, and one reload. */

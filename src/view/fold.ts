@@ -205,9 +205,14 @@ function effectOf(view: View, outcome: Outcome): Unconfirmed | null {
     return { sinceMs, untilMs: sinceMs + refusalMs, index: seenIndex + 1 };
   }
   const index = outcome.kind === 'done' ? writtenIndex(outcome.done.result) : null;
-  // The blocking read often tells of a write before the write's own answer is there.
-  if (index !== null && index <= seenIndex) return null;
+  // The blocking read often tells of a write before the write's own answer is there. Of one that it has not told of since,
+  // a lower index proves nothing: the value was there already, or Consul has lost its data and counts anew.
+  if (index !== null && index <= seenIndex && isReadSince(view, outcome.startedAtMs)) return null;
   return { sinceMs, untilMs: sinceMs + confirmationMs, index };
+}
+
+function isReadSince({ consul: { contact } }: View, atMs: number): boolean {
+  return contact.kind === 'good' && contact.atMs >= atMs;
 }
 
 /** The Raft index of a write to Consul; null for everything that does not say one. */

@@ -6,6 +6,7 @@ import { invalidationOf } from '../domain/slot.ts';
 import { xidPrecedes } from '../domain/xid.ts';
 import { undecodableBecause } from './decodable.ts';
 import { methodsOf } from './method.ts';
+import { unprotectedBecause } from './protection.ts';
 import type { FollowedSlot } from './select.ts';
 import { currentStatus, excludedBecause, findSlot, followedSlots, freshLook, ownUpstream } from './select.ts';
 import type { View } from './view.ts';
@@ -127,7 +128,9 @@ export function nativeVerdict(
   if (timeline !== look.timeline)
     return notReady(`this standby is on timeline ${look.timeline}, the primary on ${timeline ?? '?'}`);
   const undecodable = undecodableBecause(view, local);
-  return undecodable === null ? provenVerdict(view, followed, local) : notReady(undecodable);
+  if (undecodable !== null) return notReady(undecodable);
+  const unprotected = unprotectedBecause(view, look, local);
+  return unprotected === null ? provenVerdict(view, followed, local) : notReady(unprotected);
 }
 
 /** Whether the slot is known not to be past its consumer: PostgreSQL moves it on only when the primary's slot is further. */

@@ -4,13 +4,12 @@ import { formatLsn } from '../domain/lsn.ts';
 import type { ServerLook } from '../domain/server.ts';
 import type { LogicalSlot, SlotVerdict, Verdict } from '../domain/slot.ts';
 import { invalidationOf, slotNameFromMemberName } from '../domain/slot.ts';
-import { xidPrecedes } from '../domain/xid.ts';
 import { isTemplateName } from '../domain/template.ts';
 import { majorOf } from '../domain/version.ts';
-import { protectionOf } from './chain.ts';
 import { undecodableBecause } from './decodable.ts';
 import { mayRestartFor, methodOf, templatesSince } from './method.ts';
 import { nativeVerdict } from './native.ts';
+import { unprotectedBecause } from './protection.ts';
 import type { FollowedSlot } from './select.ts';
 import {
   configOf,
@@ -164,15 +163,8 @@ function verdictOnStandby(
   const timeline = currentStatus(view.consul.keys)?.extras?.timeline;
   if (timeline !== look.timeline)
     return notReady(`this standby is on timeline ${look.timeline}, the primary on ${timeline ?? '?'}`);
-  const protection = protectionOf(view, local.catalogXmin);
-  if (protection.kind === 'unprotected') return notReady(protection.why);
-  const from = view.memory.slots.get(local.name)?.protectedFrom ?? null;
-  if (from === null) return notReady('the primary has not confirmed yet that catalog rows are protected all the way');
-  if (xidPrecedes(local.catalogXmin, from) && !survived(view, look, local.name)) {
-    return notReady(
-      `its catalog_xmin ${local.catalogXmin} is older than ${from}, from which on catalog rows are known to be protected`,
-    );
-  }
+  const unprotected = unprotectedBecause(view, look, local);
+  if (unprotected !== null) return notReady(unprotected);
   if (isOlderThanSource(view, look, followed, local)) {
     return notReady(
       `it was here before the slot was made on the primary, so the catalog rows that it needs from ${local.catalogXmin} on may be gone: its restart position has to pass ${formatLsn(followed.report.incarnation)}`,
@@ -186,19 +178,15 @@ function verdictOnStandby(
  * oldest catalog_xmin that any slot there has, also one that a standby's feedback has brought back after the rows were
  * removed: below 16, where PostgreSQL marks nothing, such a mark proves nothing for a slot that is older.
  */
-function isOlderThanSource(view: View, look: ServerLook, { name, report }: FollowedSlot, local: LogicalSlot): boolean {
+export function isOlderThanSource(
+  view: View,
+  look: ServerLook,
+  { name, report }: FollowedSlot,
+  local: LogicalSlot,
+): boolean {
   if (majorOf(look.versionNum) >= templatesSince || local.restartLsn === null) return false;
   const isItsCopy = view.ledger?.slots.get(name)?.incarnation === report.incarnation;
   return !isItsCopy && local.restartLsn < report.incarnation;
-}
-
-/**
- * From 16 on PostgreSQL invalidates a slot when it replays that rows are removed which the slot needs (FACTS 2): one that
- * is still good where everything from before the protection is replayed has lost none.
- */
-function survived(view: View, look: ServerLook, slot: string): boolean {
-  const since = view.memory.slots.get(slot)?.protectedSinceLsn ?? null;
-  return majorOf(look.versionNum) >= templatesSince && since !== null && (look.replayedLsn ?? 0n) >= since;
 }
 
 /** What a followed slot that is not here waits for; null = nothing that is known. */

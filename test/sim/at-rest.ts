@@ -9,6 +9,7 @@ export type Goal = 'ready' | 'level';
 
 /** What is not yet as it has to be; null = nothing. */
 export function unfinished(world: World, goal: Goal): string | null {
+  if (world.ha.busy) return 'the HA manager is still at work';
   for (const member of world.members) {
     const why = unfinishedMember(world, member, goal);
     if (why !== null) return why;
@@ -25,8 +26,10 @@ function unfinishedMember(world: World, member: Member, goal: Goal): string | nu
     const isTold = agent.turn?.plan.problems.length !== 0;
     return isTold ? null : `${member.name} says nothing of what is wrong with its server`;
   }
+  const obstacle = server === primary ? null : world.cluster.obstacle(server);
   // A person has to make room for the physical slot through which it would stream.
-  if (world.cluster.obstacle(server) === 'no such physical slot') return null;
+  if (obstacle === 'no such physical slot') return null;
+  if (obstacle !== null) return `${member.name} does not stream: ${obstacle}`;
   // Nothing protects catalog rows through a server that slotkeeper has to leave alone.
   if (world.cluster.above(server).some((above) => above.unfitBecause !== null)) return null;
   const leftOver = server.logicalSlots().find((slot) => isLeftOver(world, member, slot));
@@ -56,12 +59,12 @@ function hasReason(member: Member): boolean {
   );
 }
 
-/** A declared slot that the primary does not have yet. */
-function unmadeSlot({ config }: World, member: Member): string | null {
-  const { server } = member;
-  const unmade = [...config.logical.keys()].find((name) => {
-    const slot = server.slots.get(name);
-    return slot === undefined || (slot.type === 'logical' && slot.creating);
+/** A declared slot that the primary does not have, or not any more and may make anew. */
+function unmadeSlot(world: World, member: Member): string | null {
+  const unmade = [...world.config.logical.keys()].find((name) => {
+    const slot = member.server.slots.get(name);
+    if (slot?.type !== 'logical') return slot === undefined;
+    return slot.creating || (slot.invalidation !== null && world.isFollowed(slot));
   });
   return unmade === undefined || hasReason(member) ? null : `slot ${unmade} is not on the primary ${member.name}`;
 }

@@ -22,15 +22,13 @@ export interface DecodingRun {
   readonly consistentAt: Lsn | null;
   /** The end of the record at which it became so: where a new slot's consumer begins. */
   readonly readyAt: Lsn | null;
-  /** Snapshots that decoding writes on the way. */
+  /** Snapshots that decoding has written on the way since it was last asked. */
   readonly written: readonly Lsn[];
   /** The newest restart position and catalog_xmin that the slot may take on once the target is confirmed. */
   readonly restartLsn: Lsn | null;
   readonly catalogXmin: FullXid | null;
   /** Transactions that decoding waits for before it goes on (FACTS 2: "it can hang"); empty = it does not wait. */
   readonly waitsFor: readonly FullXid[];
-  /** The end of the last record that was read. */
-  readonly readTo: Lsn;
 }
 
 const nobody: readonly FullXid[] = [];
@@ -63,14 +61,14 @@ export class Decoding {
 
   advance(target: Lsn, stillRuns: (xid: FullXid) => boolean): DecodingRun {
     const waitsFor = this.#awaited.filter(stillRuns);
-    if (waitsFor.length > 0) return this.#building.result(waitsFor, this.#at);
+    if (waitsFor.length > 0) return this.#building.result(waitsFor);
     for (const record of this.#branch.read(this.#at, target)) {
       this.#at = record.end;
       this.#awaited = this.#building.take(record);
       const awaited = this.#awaited === nobody ? nobody : this.#awaited.filter(stillRuns);
-      if (awaited.length > 0) return this.#building.result(awaited, this.#at);
+      if (awaited.length > 0) return this.#building.result(awaited);
     }
-    return this.#building.result(nobody, this.#at);
+    return this.#building.result(nobody);
   }
 }
 
@@ -119,16 +117,15 @@ class SnapshotBuilder {
     return this.#approach(record);
   }
 
-  result(waitsFor: readonly FullXid[], readTo: Lsn): DecodingRun {
+  result(waitsFor: readonly FullXid[]): DecodingRun {
     return {
       decodesFrom: this.#phase === 'consistent' ? this.#decodesFrom : null,
       consistentAt: this.#consistentAt,
       readyAt: this.#readyAt,
-      written: this.#written,
+      written: this.#written.splice(0),
       restartLsn: this.#restartLsn,
       catalogXmin: this.#catalogXmin,
       waitsFor,
-      readTo,
     };
   }
 

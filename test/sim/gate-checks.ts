@@ -11,6 +11,7 @@ import type { Member, World } from './world.ts';
 
 /** A look, what the agent takes for a sign of life, a failed attempt and the next one. */
 const reactionMs = 6_000;
+const knownWithinMs = 2_000;
 /** A standby that was behind counts again when it is this near (half of `standby_slots_max_lag`). */
 const maxLagBytes = 8n * 1024n * 1024n;
 
@@ -25,6 +26,7 @@ export class GateChecks {
   readonly #world: World;
   readonly #fail: (violation: Violation) => void;
   readonly #services = new Map<string, Service>();
+  readonly #indexes: { readonly atMs: number; readonly index: number }[] = [];
   /** Since when the primary's agent has had everything that it needs to keep the gate, under one configuration. */
   #steadySinceMs = 0;
   #steadyFor: { readonly primary: PgServer; readonly config: ScopeConfig } | null = null;
@@ -92,7 +94,9 @@ export class GateChecks {
     const isAlive = this.#world.consul.state.keys.get(memberKey(simKeys, member.name))?.session != null;
     const lag = slot?.restart == null ? null : primary.branch.end - slot.restart;
     const isIn = slot?.active === true && lag !== null && lag < maxLagBytes && isAlive;
-    if (this.#services.get(name)?.isIn === isIn) return;
+    const before = this.#services.get(name);
+    // A restart can fall between two looks at it.
+    if (before?.isIn === isIn && before.sinceMs >= member.server.startedAtMs) return;
     this.#services.set(name, { isIn, sinceMs: this.#world.time.nowMs() });
   }
 
@@ -115,6 +119,15 @@ export class GateChecks {
       .map(({ name }) => slotNameFromMemberName(name));
   }
 
+  /** Whether the agent knows what was in Consul a moment ago: a read that got lost is given up after a minute only. */
+  #isUpToDate(member: Member): boolean {
+    const now = this.#world.time.nowMs();
+    const { index } = this.#world.consul.state.list(simKeys.prefix);
+    this.#indexes.push({ atMs: now, index });
+    while (now - (this.#indexes[1]?.atMs ?? now) > knownWithinMs) this.#indexes.shift();
+    return (member.agent?.turn?.view.consul.keys?.index ?? 0) >= (this.#indexes[0]?.index ?? 0);
+  }
+
   #isSteady(primary: PgServer): boolean {
     const { cluster, consul } = this.#world;
     const member = this.#world.member(primary.name);
@@ -124,6 +137,7 @@ export class GateChecks {
       member.agent?.life.alive === true &&
       consul.running &&
       leader === primary.name &&
+      this.#isUpToDate(member) &&
       isQuick(member.consulLink) &&
       isQuick(member.serverLink) &&
       primaries.length === 1 &&

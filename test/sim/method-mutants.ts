@@ -38,15 +38,14 @@ export const methodMutants: readonly Mutant[] = [
     },
   },
   {
-    name: 'S1: slots are made from templates that are ahead of them',
+    name: 'S1: slots that are made from templates begin past their consumers',
     finds: ['S1'],
     sabotage: {
       ports: (ports) =>
-        seeing(ports, (look) =>
-          withSlots(look, (slot) =>
-            isTemplateName(slot.name) && slot.confirmedFlushLsn !== null ? { ...slot, confirmedFlushLsn: 1n } : slot,
-          ),
-        ),
+        withServer(ports, {
+          copyFromTemplate: (slot, signal) =>
+            ports.server.copyFromTemplate({ ...slot, target: slot.target + 1_000_000n }, signal),
+        }),
     },
   },
   {

@@ -129,11 +129,12 @@ export function simServer(
         }
         return slot.restart;
       }),
-    dropSlot: ({ name, type }, signal) =>
+    dropSlot: ({ name, type, role = server.role }, signal) =>
       call(signal, () => {
         const slot = server.slots.get(name);
         if (slot === undefined) return true;
-        if (slot.type !== type || slot.active || (slot.type === 'logical' && slot.temporary)) return false;
+        if (slot.type !== type || slot.active || server.role !== role || (slot.type === 'logical' && slot.temporary))
+          return false;
         if (slot.type === 'logical') requireNotSynced(server, slot);
         changes.dropped(server, name, type);
         return server.slots.delete(name);

@@ -95,6 +95,7 @@ export function templateCopyJob(
         if (template.creating) throw refused(unfit, 'cannot copy unfinished logical replication slot');
         if (template.invalidation !== null) throw refused(unfit, 'cannot copy an invalidated replication slot');
         if (template.database !== wish.database) throw refused(unfit, 'the template is of another database');
+        if (template.confirmed > wish.target) throw refused(unfit, 'the template has passed the position of the copy');
         requireRoom(server);
         changes.templated(server, copySlot(server, template, { ...wish, madeBy: 'agent' }), wish.template);
       }

@@ -168,12 +168,13 @@ describe.each(await eachPostgres())('slots on PostgreSQL $version', (postgres) =
     await agent.close();
   });
 
-  test('are dropped unless active, temporary or of the other type', async () => {
+  test('are dropped unless active, temporary, of the other type, or on a server that was promoted since', async () => {
     expect(await server.dropSlot({ name: 'two', type: 'physical' }, never)).toBe(false);
+    expect(await server.dropSlot({ name: 'made', type: 'logical', role: 'standby' }, never)).toBe(false);
     expect(await server.dropSlot({ name: 'made', type: 'physical' }, never)).toBe(false);
     expect(await slotNames()).toEqual(expect.arrayContaining(['two', 'made']));
     // From another database than its own.
-    expect(await server.dropSlot({ name: 'made', type: 'logical' }, never)).toBe(true);
+    expect(await server.dropSlot({ name: 'made', type: 'logical', role: 'primary' }, never)).toBe(true);
     expect(await server.dropSlot({ name: 'made', type: 'logical' }, never)).toBe(true);
     expect(await slotNames()).not.toContain('made');
     await primary.withClient(async (client) => {

@@ -169,7 +169,7 @@ describe('tags', () => {
 
 describe('actions', () => {
   test('every slot has a lane and a name of its own for failures (S5)', () => {
-    const drop = (slot: string) => ({ kind: 'drop_slot', slot, type: 'logical', why: '' }) as const;
+    const drop = (slot: string) => ({ kind: 'drop_slot', slot, type: 'logical', role: 'standby', why: '' }) as const;
     expect(laneOf(drop('a'))).not.toBe(laneOf(drop('b')));
     expect(keyOf(drop('a'))).not.toBe(keyOf(drop('b')));
     expect(laneOf({ kind: 'advance_logical_slot', slot: 'a', database: 'x', target: 1n })).toBe(laneOf(drop('a')));

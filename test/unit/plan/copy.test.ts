@@ -181,6 +181,18 @@ describe('slots that are replaced', () => {
     expect(holdOf(view, 'slot orders')).toBe('a physical slot has its name here');
   });
 
+  test('one that stays older than the slot on the primary, a copy whose agent died before it knew', () => {
+    const older = (consumerMovedAtMs: number) => {
+      const logical = reports(['orders', aLogicalReport({ incarnation: 0x2800n })]);
+      const keys = someKeys({ ...turn(sessionOf('beta')), status: statusKey({ logical }) });
+      const consumers = new Map([['orders', { position: 0x3000n, movedAtMs: consumerMovedAtMs }]]);
+      const memory = { ...aView('beta').memory, consumers };
+      return ready({ slots: [aLogicalSlot()] }, { consul: { contact: { kind: 'good', atMs: 0 }, keys }, memory });
+    };
+    expect(kindsOf(older(nowMs - 9_999))).not.toContain('copy_slots');
+    expect(actionsOf(older(nowMs - 10_000), 'copy_slots')[0]?.request.replace).toEqual(['orders']);
+  });
+
   test('one that stays ahead for a minute', () => {
     const ahead = (sinceMs: number) => {
       const memory = {

@@ -210,7 +210,7 @@ describe('dropping what nobody follows (S4)', () => {
   test.each(['nofailover', 'nostream'])('a member tagged %s has none', (tag) => {
     const view = aView('beta', { self: aSelf('beta', { tags: { ...noTags, [tag]: true } }), config: aConfig() });
     expect(actionsOf(view, 'drop_slot')).toEqual([
-      { kind: 'drop_slot', slot: 'orders', type: 'logical', why: 'nobody follows it' },
+      { kind: 'drop_slot', slot: 'orders', type: 'logical', role: 'standby', why: 'nobody follows it' },
     ]);
     expect(holdOf(view, 'slots')).toBe(`this member is tagged ${tag}`);
   });

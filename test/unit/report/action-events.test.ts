@@ -93,12 +93,18 @@ describe('outcomes', () => {
     ],
     [
       'a slot dropped',
-      doneOf({ action: { kind: 'drop_slot', slot: 'a', type: 'logical', why: 'left over' }, result: true }),
+      doneOf({
+        action: { kind: 'drop_slot', slot: 'a', type: 'logical', role: 'standby', why: 'left over' },
+        result: true,
+      }),
       [{ kind: 'action_done' }, { kind: 'slot_dropped', slot: 'a', why: 'left over' }],
     ],
     [
       'a slot that is in use and stays',
-      doneOf({ action: { kind: 'drop_slot', slot: 'a', type: 'logical', why: 'left over' }, result: false }),
+      doneOf({
+        action: { kind: 'drop_slot', slot: 'a', type: 'logical', role: 'standby', why: 'left over' },
+        result: false,
+      }),
       [{ kind: 'action_done' }],
     ],
     [
@@ -115,7 +121,13 @@ describe('outcomes', () => {
     [
       'a template dropped',
       doneOf({
-        action: { kind: 'drop_slot', slot: 'slotkeeper_template_shop', type: 'logical', why: 'no slot needs it' },
+        action: {
+          kind: 'drop_slot',
+          slot: 'slotkeeper_template_shop',
+          type: 'logical',
+          role: 'standby',
+          why: 'no slot needs it',
+        },
         result: true,
       }),
       [

@@ -45,6 +45,13 @@ describe('what was done is left alone until it is seen', () => {
     );
   });
 
+  test('an index that the watch had passed before proves nothing: a Consul without its data counts anew', () => {
+    const before = later(after(aView('alpha'), [keysAt(500)]), 1_000);
+    const written = after(before, [done(status, { createIndex: 7, modifyIndex: 7 }, 2, before.nowMs)]);
+    expect(leaderLane(written)).toBe(true);
+    expect(leaderLane(after(written, [keysAt(8)]))).toBe(false);
+  });
+
   test('a write whose index is not known is confirmed by the next look', () => {
     const written = after(aView('alpha'), [done(status, { createIndex: 0, modifyIndex: 0 })]);
     expect(leaderLane(written)).toBe(true);

@@ -41,6 +41,13 @@ describe('a slot that PostgreSQL synchronises', () => {
     expect(reasonOf(onStandby({ slots: [aSyncedSlot()], view: unproven }))).toBe('ready');
   });
 
+  test('is not ready when rows that it needs may be gone: a former primary comes back with it', () => {
+    const old = aSyncedSlot({ catalogXmin: 650 });
+    expect(reasonOf(onStandby({ slots: [old] }))).toBe(
+      'not_ready: the physical slot beta on alpha protects catalog rows only from xid 700',
+    );
+  });
+
   const cases: readonly (readonly [string, NativeSituation, string])[] = [
     [
       'that is not here names the settings that it waits for',
