@@ -128,7 +128,7 @@ export const methodMutants: readonly Mutant[] = [
   },
   {
     name: 'liveness: what stops PostgreSQL’s own synchronisation is left where it is',
-    finds: ['liveness'],
+    finds: ['liveness', 'loop'],
     sabotage: {
       ports: (ports, member) =>
         withServer(ports, {
