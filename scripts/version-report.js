@@ -49,7 +49,7 @@ function titleOf(entity, module) {
   return outermost;
 }
 
-/** The report as lines of text: cluster scenarios first, each in the order of versions. */
+/** The report as lines of text: cluster scenarios first, each in the order of versions; what the columns mean is below. */
 export function versionTable(rows) {
   const heads = [
     'PostgreSQL',
@@ -58,10 +58,10 @@ export function versionTable(rows) {
     'passed',
     'failed',
     'restarts',
-    'slot ready, ms',
+    'ready ms',
     'lost',
     'twice',
-    'at most, ms',
+    'before ms',
   ];
   const sorted = [...rows].sort(
     (a, b) =>
@@ -79,10 +79,17 @@ export function versionTable(rows) {
     return [row.postgres ?? '', row.method ?? '', row.scenario, ...figures].map((cell) => String(cell ?? ''));
   });
   const widths = heads.map((head, column) => Math.max(head.length, ...cells.map((row) => row[column].length)));
-  return [heads, ...cells].map((row) =>
+  const table = [heads, ...cells].map((row) =>
     row
       .map((cell, column) => cell.padEnd(widths[column]))
       .join('  ')
       .trimEnd(),
   );
+  return [...table, '', ...legend];
 }
+
+const legend = [
+  'restarts: of servers, by slotkeeper. ready ms: from a slot that can be used on the primary, under load, to one that is',
+  'ready on every standby. lost, twice: rows that a consumer did not get, or got again. before ms: how long before its',
+  'failover the oldest of those that came again had been confirmed.',
+];

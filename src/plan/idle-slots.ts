@@ -47,7 +47,7 @@ export function planIdleSlots(view: View): readonly Intent[] {
 function moveIdle(view: View, slot: LogicalSlot): readonly Intent[] {
   const idle = view.memory.native.idle.get(slot.name);
   if (idle === undefined || slot.active || invalidationOf(slot) !== null) return [];
-  const waiting = standbysWaiting(view, slot.name);
+  const waiting = standbysWaiting(view, slot);
   if (waiting.length === 0 || view.nowMs - idle.sinceMs < idleForMs) return [];
   const { tried } = idle;
   const waitMs = tried?.moved === false ? changesWaitMs : backoffMs(moveBackoff, tried?.count ?? 0, 1);
@@ -61,13 +61,16 @@ function moveIdle(view: View, slot: LogicalSlot): readonly Intent[] {
 
 /**
  * The members that cannot take the slot over yet, as they say themselves; sorted. A cascade's copy waits for the same thing
- * as PostgreSQL's: that the slot passes what the standby can decode from.
+ * as PostgreSQL's: that the slot passes what the standby can decode from. A direct standby with usable copies of marked
+ * slots from templates waits, too: PostgreSQL could not keep them before that (`isTooEarlyToTakeOver`).
  */
-function standbysWaiting(view: View, slot: string): readonly string[] {
+function standbysWaiting(view: View, { name: slot, failover }: LogicalSlot): readonly string[] {
   return [...(view.consul.keys?.members ?? [])]
     .filter(([name, { value, session }]) => {
-      if (name === view.self.name || session === null) return false;
-      return value?.slots.get(slot)?.verdict.kind === 'not_ready';
+      const found = value?.slots.get(slot);
+      if (name === view.self.name || session === null || found === undefined) return false;
+      const isForPostgres = failover && value?.extras?.upstream === view.self.name;
+      return found.verdict.kind === 'not_ready' || (isForPostgres && found.method === 'template');
     })
     .map(([name]) => name)
     .sort();

@@ -279,6 +279,7 @@ function consumersAfter(view: View, followed: readonly FollowedSlot[]): Memory['
  * end keeps its catalog_xmin for as long as this server streams through it with feedback on.
  */
 function unfollowed(view: View, look: ServerLook): View {
+  if (view.memory.slots.size === 0) return view;
   const { hotStandbyFeedback, primarySlotName } = look.settings;
   const isKept = look.role === 'standby' && look.receiver !== null && hotStandbyFeedback && primarySlotName !== '';
   const slots = new Map(

@@ -1,9 +1,12 @@
+import type { LogicalSlotReport } from '../domain/cluster.ts';
 import { leaderName } from '../domain/cluster.ts';
 import type { ServerLook } from '../domain/server.ts';
-import type { Method } from '../domain/slot.ts';
+import type { LogicalSlot, Method } from '../domain/slot.ts';
+import { invalidationOf } from '../domain/slot.ts';
 import { majorOf } from '../domain/version.ts';
+import { xidPrecedes } from '../domain/xid.ts';
 import type { FollowedSlot } from './select.ts';
-import { configOf, ownUpstream } from './select.ts';
+import { configOf, followedSlots, logicalSlots, ownUpstream } from './select.ts';
 import type { View } from './view.ts';
 
 /** From here on logical slots can be made and copied on a standby (FACTS 2). */
@@ -31,10 +34,35 @@ export function methodsOf(view: View, look: ServerLook): (followed: FollowedSlot
   };
 }
 
-/** Cascades are refused by PostgreSQL: it synchronises from the primary only. */
+/**
+ * Whether PostgreSQL is to synchronise slots to this standby. Cascades are refused by it: it synchronises from the primary
+ * only. And it can't take over what is here when a slot on the primary begins before all that is here.
+ */
 export function isNativePossible(view: View, look: ServerLook): boolean {
   const { keys } = view.consul;
-  return majorOf(look.versionNum) >= nativeSince && keys !== null && ownUpstream(view) === leaderName(keys);
+  if (majorOf(look.versionNum) < nativeSince || keys === null || ownUpstream(view) !== leaderName(keys)) return false;
+  return !isTooEarlyToTakeOver(view, look);
+}
+
+/**
+ * PostgreSQL makes a slot here only when this standby still has the WAL and the catalog rows that the slot needs on the
+ * primary, which nothing but slots holds. A former cascade has slots from templates, which begin later than those that they
+ * are copies of: they stay, and are usable, until the consumers on the primary have passed the oldest of them. Dropped
+ * before, none of those whose consumer is away would be usable here.
+ */
+function isTooEarlyToTakeOver(view: View, look: ServerLook): boolean {
+  const here = logicalSlots(look).filter((slot) => invalidationOf(slot) === null && slot.walOnDisk !== false);
+  if (here.some((slot) => slot.synced)) return false;
+  const names = new Set(here.map((slot) => slot.name));
+  return (followedSlots(view) ?? [])
+    .filter(({ name, report }) => report.failover && report.invalidation === null && names.has(name))
+    .some(({ report }) => here.every((slot) => isEarlier(report, slot)));
+}
+
+/** Whether the slot on the primary needs WAL or catalog rows from before those that the slot here holds. */
+function isEarlier(report: LogicalSlotReport, { restartLsn, catalogXmin }: LogicalSlot): boolean {
+  if (report.restartLsn === null || report.catalogXmin === null || restartLsn === null || catalogXmin === null) return true;
+  return report.restartLsn < restartLsn || xidPrecedes(report.catalogXmin, catalogXmin);
 }
 
 function isSyncOn(look: ServerLook): boolean {

@@ -2,6 +2,8 @@ import { equal } from '../base/equal.ts';
 import type { Outcome } from '../domain/action.ts';
 import type { ServerLook } from '../domain/server.ts';
 import type { LogicalSlot } from '../domain/slot.ts';
+import { majorOf } from '../domain/version.ts';
+import { nativeSince } from './method.ts';
 import { awaitedNativeSlots, isOnTimeline, missingNativeSettings, nativeSettings } from './native.ts';
 import { findSlot, followedSlots, freshLook, isTransient, logicalSlots } from './select.ts';
 import type { FollowedSlot } from './select.ts';
@@ -56,7 +58,7 @@ function withChanged(native: NativeMemory, names: readonly string[], nowMs: numb
 /** What follows from the view as a whole, after each observation. */
 export function rememberNative(view: View): View {
   const look = freshLook(view);
-  if (look === null) return view;
+  if (look === null || majorOf(look.versionNum) < nativeSince) return view;
   const native = look.role === 'standby' ? onStandby(view, look) : onPrimary(view, look);
   return { ...view, memory: { ...view.memory, native } };
 }

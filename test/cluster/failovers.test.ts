@@ -27,6 +27,9 @@ const duplicatesConfirmedWithinMs = 3_000;
 /** From a slot that is usable on the primary to one that is ready on every standby. PostgreSQL's own takes its time. */
 const slotReadyWithinMs = { file_copy: 15_000, template: 1_000, native: 2 * patienceMs };
 
+/** PostgreSQL's own synchronisation is waited for several times in a test. */
+const timeout = 6 * patienceMs;
+
 /**
  * The main job, three times in a row, since repeated failovers are where things break: A is killed, B takes over; B is
  * stopped, A takes over again; A is killed, C, the former cascade, takes over. All the time four writers write numbered
@@ -34,7 +37,7 @@ const slotReadyWithinMs = { file_copy: 15_000, template: 1_000, native: 2 * pati
  * key in Consul. Beside its slot there is one whose consumer never comes (`idle`), and right before each failover one is
  * made (`late…`), which has to give everything since then.
  */
-describe.each(clusterVariants())('three failovers, PostgreSQL %i, %s', (major, method, failoverSlots) => {
+describe.each(clusterVariants())('three failovers, PostgreSQL %i, %s', { timeout }, (major, method, failoverSlots) => {
   const cluster = useCluster({ members: cascade, major });
   const serverOf = (name: string) => cluster().member(name).server;
   const starts = trackStarts(cluster);

@@ -38,9 +38,10 @@ export async function runSeeds({ atLeast, budgetMs }: Wish): Promise<ManySeeds> 
   const digests = new Map<number, string>();
   const violations: NonNullable<RangeReport['violation']>[] = [];
   let next = 1;
+  let isOver = false;
   const nextRange = (): SeedRange | null => {
     const wanted = elapsedMs() < budgetMs ? rangeLength : Math.min(rangeLength, atLeast + 1 - next);
-    if (wanted <= 0 || violations.length > 0) return null;
+    if (wanted <= 0 || isOver) return null;
     const range = { from: next, to: next + wanted - 1 };
     next += wanted;
     return range;
@@ -53,10 +54,14 @@ export async function runSeeds({ atLeast, budgetMs }: Wish): Promise<ManySeeds> 
       for (let range = nextRange(); range !== null; range = nextRange()) {
         const report = await reportOf(child, range);
         for (const [at, digest] of report.digests.entries()) digests.set(range.from + at, digest);
-        if (report.violation !== null) violations.push(report.violation);
         cpuMs = report.cpuMs;
+        if (report.violation === null) continue;
+        violations.push(report.violation);
+        break;
       }
     } finally {
+      // Nothing is left to do, or something went wrong: the others end as well.
+      isOver = true;
       if (child.connected) child.disconnect();
     }
     return cpuMs;

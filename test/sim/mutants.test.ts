@@ -4,7 +4,7 @@ import { mutants } from './mutants.ts';
 import { runSeed } from './run-seed.ts';
 
 /** How many histories it may take until a broken rule is noticed. */
-const mostSeeds = 60;
+const mostSeeds = 150;
 
 /** A rule that nobody would miss is not checked: each is broken on purpose, and some seed has to notice. */
 test.each([...mutants, ...methodMutants])('$name', { timeout: 600_000 }, async ({ finds, sabotage }) => {

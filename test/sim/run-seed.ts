@@ -75,7 +75,7 @@ export async function runSeed(seed: number, options: Partial<SimOptions> = {}): 
   const runUntilDone = async (goal: Goal, limitMs: number): Promise<void> => {
     const endMs = world.time.nowMs() + limitMs;
     for (let left: string | null = 'not looked at yet'; left !== null && checks.violation === null;) {
-      await runUntil(world.time.nowMs() + 1_000);
+      await runUntil(world.time.nowMs() + 500);
       left = checks.unfinished(goal);
       if (left !== null && world.time.nowMs() >= endMs) {
         checks.fail(new Violation(left.startsWith('S3') ? 'S3' : 'liveness', left));

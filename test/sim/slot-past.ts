@@ -78,7 +78,10 @@ export class SlotPast {
 
   /** A loss that `slot_history` says nothing of; null = every one is on record. */
   unrecorded(history: readonly SlotHistoryEntry[]): Loss | null {
-    return [...this.#losses, ...this.#invalidated()].find((loss) => !isRecorded(loss, history)) ?? null;
+    const { config, ha } = this.#world;
+    // A slot that nobody declared and somebody dropped on purpose is just gone.
+    const losses = this.#losses.filter(({ slot }) => ha.primary.slots.has(slot) || config.logical.has(slot));
+    return [...losses, ...this.#invalidated()].find((loss) => !isRecorded(loss, history)) ?? null;
   }
 
   #invalidated(): readonly Loss[] {

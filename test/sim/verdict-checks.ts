@@ -72,8 +72,11 @@ export class VerdictChecks {
     const consumed: Lsn = this.#world.workload.consumers.get(slot)?.position ?? 0n;
     const confirmed = source !== undefined && source.confirmed > consumed ? source.confirmed : consumed;
     const flaw = flawOf(server, slot, source?.creating === true ? undefined : source, confirmed);
-    const isLostThere = source !== undefined && this.#world.ha.primary.catalogHorizon > source.needsRowsFrom;
-    return flaw?.kind === 'rows' && isLostThere ? null : flaw;
+    if (flaw?.kind !== 'rows' || source === undefined) return flaw;
+    const isLostThere = this.#world.ha.primary.catalogHorizon > source.needsRowsFrom;
+    // A file copy of a slot that somebody has made anew since: what it was a copy of may have been of no use either.
+    const isOfEarlierSlot = this.#world.major < 16 && server.logical(slot)?.origin !== source.origin;
+    return isLostThere ? null : isOfEarlierSlot ? { kind: 'outside', what: flaw.what } : flaw;
   }
 
   /**
