@@ -27,6 +27,7 @@ import type { ConsulPort, SessionSpec } from './consul/port.ts';
 import { laneOf } from './domain/action.ts';
 import type { Turn } from './plan/plan.ts';
 import { plan } from './plan/plan.ts';
+import type { Lifeline, ManagedServer } from './postgres/managed-port.ts';
 import type { LocalServer } from './postgres/port.ts';
 import { lanes } from './rx/lanes.ts';
 import { farewell } from './act/farewell.ts';
@@ -42,6 +43,9 @@ import { keepSession } from './watch/session.ts';
 export interface AgentPorts {
   readonly consul: ConsulPort;
   readonly server: LocalServer;
+  /** Both null where slotkeeper does not manage the server (`ha: observe`). */
+  readonly managed: ManagedServer | null;
+  readonly lifeline: Lifeline | null;
   readonly clock: Clock;
   /** A number in [0, 1). */
   readonly random: () => number;
@@ -67,12 +71,12 @@ export interface LearntTurn extends Turn {
  */
 export function agent(settings: AgentSettings, ports: AgentPorts, stop$: Observable<unknown>): Observable<LearntTurn> {
   return defer(() => {
-    const { consul, server, clock, random } = ports;
+    const { consul, server, managed, clock, random } = ports;
     const { self, keys } = settings;
     const first = initialView(self, clock.monotonicMs(), clock.wallMs());
     const turns$ = new Subject<Turn>();
     const running$ = turns$.pipe(takeUntil(stop$));
-    const executors = createExecutors({ consul, server, keys, member: self.name, service: settings.service });
+    const executors = createExecutors({ consul, server, managed, keys, member: self.name, service: settings.service });
     const now = (): { atMs: number; wallMs: number } => ({ atMs: clock.monotonicMs(), wallMs: clock.wallMs() });
 
     // What is done. Ends after the last action that was running when the agent was told to stop.

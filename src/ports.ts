@@ -40,6 +40,8 @@ export function openPorts(config: AgentConfig): AgentPorts {
       },
       clock: systemClock,
     }),
+    managed: null,
+    lifeline: null,
     clock: systemClock,
     random: Math.random,
   };
@@ -58,6 +60,7 @@ export function agentSettings(config: AgentConfig, agentVersion: string): AgentS
       agentVersion,
       canRestart: true,
       registerService: consul.registerService,
+      ha: config.ha,
     },
     keys: scopeKeys(config.namespace, config.scope),
     service: {

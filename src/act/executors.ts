@@ -7,6 +7,8 @@ import { memberKey } from '../consul/keys.ts';
 import type { CheckSpec, ConsulPort, ServiceSpec, TxnOperation } from '../consul/port.ts';
 import type { ServiceState } from '../domain/service.ts';
 import { templatePlugin } from '../domain/template.ts';
+import { encodeSync, encodeTerms } from '../consul/codec/lead.ts';
+import type { ManagedServer } from '../postgres/managed-port.ts';
 import type { LocalServer } from '../postgres/port.ts';
 
 /** One function for each kind of action. A kind without one does not compile. */
@@ -31,6 +33,8 @@ export interface ServiceConfig {
 export interface ExecutorDeps {
   readonly consul: ConsulPort;
   readonly server: LocalServer;
+  /** Null = slotkeeper does not manage the server (`ha: observe`). */
+  readonly managed: ManagedServer | null;
   readonly keys: ScopeKeys;
   readonly member: string;
   readonly service: ServiceConfig;
@@ -48,7 +52,7 @@ export class RefusedError extends Error {
 }
 
 /** The executors of a real agent; the simulator runs the same ones on its own ports. */
-export function createExecutors({ consul, server, keys, member, service }: ExecutorDeps): Executors {
+export function createExecutors({ consul, server, managed, keys, member, service }: ExecutorDeps): Executors {
   const transact = async (operations: readonly TxnOperation[], key: string, signal: AbortSignal): Promise<Written> => {
     const result = await consul.transact(operations, signal);
     if (result.kind === 'refused') throw new RefusedError(result.why, result.dead);
@@ -69,6 +73,10 @@ export function createExecutors({ consul, server, keys, member, service }: Execu
       writes[0]?.key ?? '',
       signal,
     );
+  const owned = (): ManagedServer => {
+    if (managed === null) throw new Error('slotkeeper does not manage this server');
+    return managed;
+  };
   const own = memberKey(keys, member);
   const checks = checkIds(service);
   return {
@@ -182,6 +190,67 @@ export function createExecutors({ consul, server, keys, member, service }: Execu
       await server.writeLedger(ledger);
       return null;
     },
+    claim_initialize: ({ session }, signal) =>
+      transact(
+        [
+          { verb: 'check-not-exists', key: keys.initialize },
+          { verb: 'lock', key: keys.initialize, value: '', session },
+        ],
+        keys.initialize,
+        signal,
+      ),
+    finish_initialize: ({ session, systemIdentifier }, signal) =>
+      transact(
+        [
+          { verb: 'check-session', key: keys.initialize, session },
+          { verb: 'unlock', key: keys.initialize, value: systemIdentifier, session },
+        ],
+        keys.initialize,
+        signal,
+      ),
+    give_up_initialize: async ({ session }, signal) => {
+      await transact(handBack(keys.initialize, session), keys.initialize, signal);
+      return null;
+    },
+    publish_config: ({ session, text }, signal) =>
+      transact(
+        [
+          { verb: 'check-session', key: keys.leader, session },
+          { verb: 'check-not-exists', key: keys.config },
+          { verb: 'set', key: keys.config, value: text },
+        ],
+        keys.config,
+        signal,
+      ),
+    publish_terms: ({ session, terms }, signal) =>
+      publish(session, [{ key: keys.terms, value: encodeTerms(terms) }], signal),
+    publish_sync: ({ session, sync }, signal) =>
+      publish(session, [{ key: keys.sync, value: encodeSync(sync) }], signal),
+    clear_failover: async ({ index }, signal) => {
+      await transact([{ verb: 'delete-cas', key: keys.failover, index }], keys.failover, signal);
+      return null;
+    },
+    bootstrap: ({ plan }, signal) => done(owned().bootstrap(plan, signal)),
+    clone: ({ source, url }, signal) => done(owned().clone(source, url, signal)),
+    remove_data: (_action, signal) => done(owned().removeData(signal)),
+    start_server: ({ plan, term }, signal) => done(owned().start(plan, term, signal)),
+    stop_server: ({ mode }, signal) => done(owned().stop(mode, signal)),
+    promote: async ({ session, term }, signal) => {
+      // Asked of Consul itself: the view may be older than the loss of the lock.
+      await transact(
+        [
+          { verb: 'check-session', key: keys.leader, session },
+          { verb: 'check-index', key: keys.leader, index: term },
+        ],
+        keys.leader,
+        signal,
+      );
+      return done(owned().promote(term, signal));
+    },
+    follow: ({ plan }, signal) => done(owned().follow(plan, signal)),
+    rewind: ({ source, url }, signal) => done(owned().rewind(source, url, signal)),
+    configure_server: ({ plan }, signal) => owned().configure(plan, signal),
+    restart_server: ({ plan }, signal) => done(owned().restart(plan, signal)),
   };
 }
 
@@ -191,6 +260,11 @@ export function handBack(key: string, session: string): readonly TxnOperation[] 
     { verb: 'check-session', key, session },
     { verb: 'delete', key },
   ];
+}
+
+async function done(work: Promise<unknown>): Promise<null> {
+  await work;
+  return null;
 }
 
 function checkIds(service: ServiceConfig): { readonly role: string; readonly slots: string } {

@@ -19,6 +19,7 @@ import {
   unsupported,
   wrong,
 } from './field.ts';
+import { defaultConfig } from '../view/select.ts';
 import { catalogName, failoverSlots } from './failover-slots.ts';
 import { reservedSlotName } from './names.ts';
 import { pathText, problemsOf, type Wording } from './problems.ts';
@@ -75,6 +76,7 @@ function readConfig(document: Readonly<Record<string, unknown>>, place: Place): 
     slots,
     ignoreSlots: matchers.map(matcherOf),
     failoverSlots: ours,
+    lead: defaultConfig.lead,
   };
 }
 

@@ -2,6 +2,7 @@ import { noKeys, type ClusterKeys, type Key, type Member } from '../domain/clust
 import type { DynamicConfig } from '../domain/config.ts';
 import type { Problem } from '../domain/problem.ts';
 import { decodeHistory, decodeSlotHistory } from './codec/history.ts';
+import { decodeFailover, decodeSync, decodeTerms } from './codec/lead.ts';
 import { decodeMember } from './codec/member.ts';
 import { describe, readWith, type Complain } from './codec/reading.ts';
 import { decodeOptime, decodeStatus } from './codec/status.ts';
@@ -104,6 +105,9 @@ const decoders: {
   optimeLeader: decodeOptime,
   history: decodeHistory,
   slotHistory: decodeSlotHistory,
+  failover: decodeFailover,
+  sync: decodeSync,
+  terms: decodeTerms,
 };
 
 function decodeConfigValue(entry: KvEntry, decodeConfig: DecodeConfig): Pick<Key<DynamicConfig>, 'value' | 'problem'> {

@@ -10,15 +10,28 @@ export interface ScopeKeys {
   readonly history: string;
   readonly slotHistory: string;
   readonly restartTurn: string;
+  readonly failover: string;
+  readonly sync: string;
+  readonly terms: string;
   readonly membersPrefix: string;
 }
 
-/** What a key below the prefix is for. Keys that slotkeeper does not read (`failover`, `sync`, …) have no place. */
+/** What a key below the prefix is for. Keys that slotkeeper does not read (`failsafe`, …) have no place. */
 export type KeyPlace =
   | { readonly kind: 'member'; readonly name: string }
   | {
       readonly kind:
-        'initialize' | 'config' | 'leader' | 'status' | 'optimeLeader' | 'history' | 'slotHistory' | 'restartTurn';
+        | 'initialize'
+        | 'config'
+        | 'leader'
+        | 'status'
+        | 'optimeLeader'
+        | 'history'
+        | 'slotHistory'
+        | 'restartTurn'
+        | 'failover'
+        | 'sync'
+        | 'terms';
     };
 
 /**
@@ -37,6 +50,9 @@ export function scopeKeys(namespace: string, scope: string): ScopeKeys {
     history: `${prefix}history`,
     slotHistory: `${prefix}slot_history`,
     restartTurn: `${prefix}slotkeeper/restart_turn`,
+    failover: `${prefix}failover`,
+    sync: `${prefix}sync`,
+    terms: `${prefix}slotkeeper/terms`,
     membersPrefix: `${prefix}members/`,
   };
 }
@@ -64,6 +80,12 @@ export function placeOf(keys: ScopeKeys, path: string): KeyPlace | null {
       return { kind: 'slotHistory' };
     case keys.restartTurn:
       return { kind: 'restartTurn' };
+    case keys.failover:
+      return { kind: 'failover' };
+    case keys.sync:
+      return { kind: 'sync' };
+    case keys.terms:
+      return { kind: 'terms' };
   }
   if (!path.startsWith(keys.membersPrefix)) return null;
   const name = path.slice(keys.membersPrefix.length);

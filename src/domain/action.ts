@@ -1,4 +1,6 @@
 import type { HistoryEntry, Member, SlotHistoryEntry, Status } from './cluster.ts';
+import type { RestartReason, ServerPlan } from './managed.ts';
+import type { SyncState, Term, Upstream } from './lead.ts';
 import type { CopyRequest, CopyResult, Ledger } from './local.ts';
 import type { Lsn } from './lsn.ts';
 import type { Role, SettingChange } from './server.ts';
@@ -74,6 +76,40 @@ export interface ActionKinds {
    */
   drop_slot: { fields: { slot: string; type: 'logical' | 'physical'; role: Role; why: string }; result: boolean };
   save_ledger: { fields: { ledger: Ledger }; result: null };
+
+  // `ha: manage` only.
+
+  /** The race to bootstrap: the key is locked by the session, so that it goes with a bootstrap that dies. */
+  claim_initialize: { fields: { session: string }; result: Written };
+  /** The bootstrap is done: the system identifier instead of the lock. */
+  finish_initialize: { fields: { session: string; systemIdentifier: string }; result: Written };
+  give_up_initialize: { fields: { session: string }; result: null };
+  /** The configuration of a cluster that has none, from `bootstrap.dcs` of whoever bootstrapped it. */
+  publish_config: { fields: { session: string; text: string }; result: Written };
+  publish_terms: { fields: { session: string; terms: readonly Term[] }; result: Written };
+  publish_sync: { fields: { session: string; sync: SyncState }; result: Written };
+  /** An operator's request is done or void: only if it still is the one that was read. */
+  clear_failover: { fields: { index: number }; result: null };
+
+  /** initdb or a custom method, as the agent's file says; ends with a primary that runs. */
+  bootstrap: { fields: { plan: ServerPlan }; result: null };
+  /** A fresh copy of the data of `source`, or by a configured method; nothing runs afterwards. */
+  clone: { fields: { source: Upstream; url: string }; result: null };
+  /** Takes away what an unfinished work of ours, or a copy that cannot be followed with, left. */
+  remove_data: { fields: { why: string }; result: null };
+  /** `term`: under which it may accept writes; null = it starts as a standby. */
+  start_server: { fields: { plan: ServerPlan; term: number | null }; result: null };
+  stop_server: { fields: { mode: 'fast' | 'immediate'; why: string }; result: null };
+  /** Only while the session still holds `leader`, asked of Consul right before. */
+  promote: { fields: { session: string; term: number }; result: null };
+  /** A running standby streams from there from now on: by reload where that is enough. */
+  follow: { fields: { plan: ServerPlan }; result: null };
+  /** Back to where the timeline of `source` branched off; nothing runs afterwards. */
+  rewind: { fields: { source: Upstream; url: string }; result: null };
+  /** PostgreSQL's configuration files as they are to be, and a reload where something changed. */
+  /** Resolves to the settings that need a restart. */
+  configure_server: { fields: { plan: ServerPlan }; result: readonly string[] };
+  restart_server: { fields: { plan: ServerPlan; why: RestartReason }; result: null };
 }
 
 export type ActionKind = keyof ActionKinds;
@@ -115,7 +151,15 @@ export function laneOf(action: Action): string {
     case 'publish_initialize':
     case 'publish_history':
     case 'publish_slot_history':
+    case 'publish_config':
+    case 'publish_terms':
+    case 'publish_sync':
+    case 'clear_failover':
       return 'consul:leader';
+    case 'claim_initialize':
+    case 'finish_initialize':
+    case 'give_up_initialize':
+      return 'consul:initialize';
     case 'register_service':
     case 'report_check':
       return 'consul:service';
@@ -124,7 +168,17 @@ export function laneOf(action: Action): string {
       return 'consul:turn';
     case 'copy_slots':
     case 'start_after_copy':
+    case 'bootstrap':
+    case 'clone':
+    case 'remove_data':
+    case 'start_server':
+    case 'stop_server':
+    case 'promote':
+    case 'rewind':
+    case 'restart_server':
       return 'server';
+    case 'follow':
+    case 'configure_server':
     case 'set_feedback':
     case 'hurry_feedback':
     case 'alter_settings':

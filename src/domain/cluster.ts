@@ -1,5 +1,6 @@
 import type { DynamicConfig, Tags } from './config.ts';
 import type { Lsn } from './lsn.ts';
+import type { Bid, FailoverRequest, SyncState, Term } from './lead.ts';
 import type { Gap, SlotVerdict } from './slot.ts';
 import type { Xid } from './xid.ts';
 
@@ -111,6 +112,8 @@ export interface MemberExtras {
   readonly templates: ReadonlyMap<string, Lsn>;
   /** Something here waits for a record of the running transactions: the primary is asked to log one (FACTS 2). */
   readonly wantsSnapshot: boolean;
+  /** What it offers in the race for the leader key; null = there is none, or it does not take part (`ha: observe`). */
+  readonly bid: Bid | null;
   readonly problems: readonly string[];
 }
 
@@ -173,6 +176,12 @@ export interface ClusterKeys {
   readonly slotHistory: Key<readonly SlotHistoryEntry[]> | null;
   /** The lock that lets one standby of the scope restart at a time; value = the member's name. */
   readonly restartTurn: Key<string> | null;
+  /** An operator's request to switch over, or to fail over by hand. */
+  readonly failover: Key<FailoverRequest> | null;
+  /** Synchronous mode: who may lead besides the leader. */
+  readonly sync: Key<SyncState> | null;
+  /** The leaderships so far, oldest first (L7). */
+  readonly terms: Key<readonly Term[]> | null;
 }
 
 export const noKeys: ClusterKeys = {
@@ -187,6 +196,9 @@ export const noKeys: ClusterKeys = {
   history: null,
   slotHistory: null,
   restartTurn: null,
+  failover: null,
+  sync: null,
+  terms: null,
 };
 
 /** The member that holds the leader lock; null = nobody does (a leader key without a session is nobody's). */

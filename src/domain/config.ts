@@ -43,6 +43,49 @@ export interface FailoverSlotsConfig {
   readonly recreateLost: boolean;
 }
 
+/** What the whole cluster's PostgreSQL configuration has; section `postgresql` of the key `config`. */
+export interface ClusterPostgresConfig {
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly hba: readonly string[] | null;
+  readonly ident: readonly string[] | null;
+  readonly useSlots: boolean;
+  readonly usePgRewind: boolean;
+  /** Whether data that cannot be rewound may be taken away for a fresh copy. */
+  readonly removeDataOnRewindFailure: boolean;
+  readonly removeDataOnDivergedTimelines: boolean;
+}
+
+/** Where another cluster's primary is, when this cluster only follows it; section `standby_cluster`. */
+export interface StandbyClusterConfig {
+  readonly host: string | null;
+  readonly port: number | null;
+  readonly primarySlotName: string | null;
+  readonly restoreCommand: string | null;
+  readonly createReplicaMethods: readonly string[];
+}
+
+/** What only counts where slotkeeper leads (`ha: manage`); Patroni's names and defaults. */
+export interface LeadConfig {
+  readonly maximumLagOnFailoverBytes: number;
+  /** How long a crashed primary may take to come back before another one may take over, in seconds. */
+  readonly primaryStartTimeout: number;
+  /** How long a primary may take to stop before it is stopped at once; 0 = as long as the lease allows. */
+  readonly primaryStopTimeout: number;
+  readonly failsafeMode: boolean;
+  readonly checkTimeline: boolean;
+  readonly synchronousMode: boolean;
+  readonly synchronousModeStrict: boolean;
+  readonly synchronousNodeCount: number;
+  /** -1 = any lag. */
+  readonly maximumLagOnSyncnodeBytes: number;
+  /** How long the slot of a member that is gone is kept, in seconds; 0 = not at all. */
+  readonly memberSlotsTtl: number;
+  /** slotkeeper's own (L4). */
+  readonly promotionGuard: 'prefer' | 'require' | 'off';
+  readonly postgresql: ClusterPostgresConfig;
+  readonly standbyCluster: StandbyClusterConfig | null;
+}
+
 /** The cluster's configuration: the value of the key `config`, checked. Times in seconds as in Patroni. */
 export interface DynamicConfig {
   readonly ttl: number;
@@ -52,6 +95,7 @@ export interface DynamicConfig {
   readonly slots: ReadonlyMap<string, DeclaredSlot>;
   readonly ignoreSlots: readonly SlotMatcher[];
   readonly failoverSlots: FailoverSlotsConfig;
+  readonly lead: LeadConfig;
 }
 
 /** `tags` of a member, checked; unknown tags are kept for readers of the member key. */
@@ -59,7 +103,19 @@ export interface Tags {
   readonly nofailover: boolean;
   readonly nostream: boolean;
   readonly replicatefrom: string | null;
+  readonly nosync: boolean;
+  readonly clonefrom: boolean;
+  /** Among equals the higher one leads; `nofailover` is 0. */
+  readonly failoverPriority: number;
   readonly raw: Readonly<Record<string, unknown>>;
 }
 
-export const noTags: Tags = { nofailover: false, nostream: false, replicatefrom: null, raw: {} };
+export const noTags: Tags = {
+  nofailover: false,
+  nostream: false,
+  replicatefrom: null,
+  nosync: false,
+  clonefrom: false,
+  failoverPriority: 1,
+  raw: {},
+};

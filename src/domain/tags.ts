@@ -12,9 +12,18 @@ export function tagsFrom(raw: Readonly<Record<string, unknown>>): Tags {
   return {
     nofailover: nofailover === null ? isAtMostZero(priority) : Boolean(nofailover),
     nostream: isSwitchedOn(own('nostream')),
+    nosync: isSwitchedOn(own('nosync')),
+    clonefrom: isSwitchedOn(own('clonefrom')),
+    failoverPriority: priorityOf(nofailover, priority),
     replicatefrom: typeof replicatefrom === 'string' && replicatefrom !== '' ? replicatefrom : null,
     raw,
   };
+}
+
+function priorityOf(nofailover: unknown, priority: unknown): number {
+  if (nofailover !== null) return Boolean(nofailover) ? 0 : 1;
+  const given = typeof priority === 'string' ? Number.parseInt(priority, 10) : priority;
+  return typeof given === 'number' && Number.isFinite(given) ? Math.max(0, Math.trunc(given)) : 1;
 }
 
 function isAtMostZero(priority: unknown): boolean {

@@ -9,6 +9,10 @@ const consulBackoff: BackoffPolicy = { firstMs: 500, factor: 2, maxMs: 10_000 };
 const slotBackoff: BackoffPolicy = { firstMs: 500, factor: 2, maxMs: 30_000 };
 const serverBackoff: BackoffPolicy = { firstMs: 5_000, factor: 3, maxMs: 600_000 };
 
+/** What runs programs on this machine: quick to come back after a cut connection, slow when it fails for good. */
+const processBackoff: BackoffPolicy = { firstMs: 1_000, factor: 2, maxMs: 60_000 };
+const promptBackoff: BackoffPolicy = { firstMs: 100, factor: 2, maxMs: 1_000 };
+
 const backoffOf: Readonly<Record<ActionKind, BackoffPolicy>> = {
   end_former_session: consulBackoff,
   publish_member: consulBackoff,
@@ -41,6 +45,24 @@ const backoffOf: Readonly<Record<ActionKind, BackoffPolicy>> = {
   advance_physical_slot: slotBackoff,
   drop_slot: slotBackoff,
   save_ledger: slotBackoff,
+  claim_initialize: consulBackoff,
+  finish_initialize: consulBackoff,
+  give_up_initialize: consulBackoff,
+  publish_config: consulBackoff,
+  publish_terms: consulBackoff,
+  publish_sync: consulBackoff,
+  clear_failover: consulBackoff,
+  bootstrap: processBackoff,
+  clone: processBackoff,
+  remove_data: processBackoff,
+  start_server: processBackoff,
+  // Whatever has to do with who may write is tried again at once: its deadline does not wait.
+  stop_server: promptBackoff,
+  promote: promptBackoff,
+  follow: slotBackoff,
+  rewind: processBackoff,
+  configure_server: slotBackoff,
+  restart_server: serverBackoff,
 };
 
 /** `pass`, or why the action cannot start now. `silent`: nothing is wrong, its turn has just not come. */

@@ -52,6 +52,7 @@ export function wantedMember(view: View, problems: readonly string[]): Member {
       needsFeedback: needsFeedback(view),
       hotStandbyFeedback: look?.settings.hotStandbyFeedback ?? false,
       templates: usableTemplates(view),
+      bid: null,
       wantsSnapshot: waitsForSnapshot(view) || nativeWantsSnapshot(view),
       problems,
     },

@@ -40,6 +40,7 @@ export function initialView(self: Self, nowMs: number, nowWallMs: number): View 
       look: null,
       lookedAtMs: null,
       copyInterrupted: false,
+      disk: null,
       history: null,
     },
     ledger: null,
@@ -89,6 +90,8 @@ function learn(view: View, observation: Observation): View {
         ...view,
         local: { ...view.local, history: { timeline: observation.timeline, switches: observation.switches } },
       };
+    case 'disk':
+      return { ...view, local: { ...view.local, disk: observation.disk } };
     case 'ledger':
       return {
         ...view,
@@ -142,7 +145,15 @@ function withLook(view: View, look: ServerLook, startedAtMs: number): View {
   const reports = currentStatus(view.consul.keys)?.extras?.logical ?? null;
   return {
     ...view,
-    local: { ...view.local, contact: good(view), trouble: null, look, lookedAtMs: startedAtMs, copyInterrupted: false },
+    local: {
+      ...view.local,
+      contact: good(view),
+      trouble: null,
+      look,
+      lookedAtMs: startedAtMs,
+      copyInterrupted: false,
+      disk: null,
+    },
     memory,
     ledger: ledgerAfterLook(view.ledger, look, isTouched, reports, isUntold),
     unconfirmed: filtered(view.unconfirmed, (entry) => !isConfirmed(entry)),

@@ -29,6 +29,29 @@ export const defaultConfig: DynamicConfig = {
     standbySlotsGraceSeconds: 10,
     recreateLost: false,
   },
+  lead: {
+    maximumLagOnFailoverBytes: 1_048_576,
+    primaryStartTimeout: 300,
+    primaryStopTimeout: 0,
+    failsafeMode: false,
+    checkTimeline: false,
+    synchronousMode: false,
+    synchronousModeStrict: false,
+    synchronousNodeCount: 1,
+    maximumLagOnSyncnodeBytes: -1,
+    memberSlotsTtl: 1_800,
+    promotionGuard: 'prefer',
+    postgresql: {
+      parameters: {},
+      hba: null,
+      ident: null,
+      useSlots: true,
+      usePgRewind: true,
+      removeDataOnRewindFailure: false,
+      removeDataOnDivergedTimelines: false,
+    },
+    standbyCluster: null,
+  },
 };
 
 export function configOf(view: View): DynamicConfig {

@@ -1,5 +1,6 @@
 import type { ClusterKeys, Member, SlotHistoryEntry, Status } from '../domain/cluster.ts';
 import type { DynamicConfig, Tags } from '../domain/config.ts';
+import type { DiskState } from '../domain/disk.ts';
 import type { Ledger, TimelineSwitch } from '../domain/local.ts';
 import type { Lsn } from '../domain/lsn.ts';
 import type { Problem } from '../domain/problem.ts';
@@ -20,6 +21,8 @@ export interface Self {
   /** Whether the agent can stop and start its server: without it there is no file copy. */
   readonly canRestart: boolean;
   readonly registerService: boolean;
+  /** `manage`: slotkeeper promotes and demotes; `observe`: somebody else does. */
+  readonly ha: 'manage' | 'observe';
 }
 
 /** How well an outside system can be reached. All times monotonic milliseconds. */
@@ -49,6 +52,8 @@ export interface LocalView {
   /** When that look began. */
   readonly lookedAtMs: number | null;
   readonly copyInterrupted: boolean;
+  /** What was on disk when the server was last found not to run (`ha: manage`); null = it runs, or was not looked at. */
+  readonly disk: DiskState | null;
   /** The history of the present timeline, on a primary; null = not read yet. */
   readonly history: { readonly timeline: number; readonly switches: readonly TimelineSwitch[] } | null;
 }

@@ -30,6 +30,7 @@ export function agentSettings(name: string, tags: Partial<Tags>): AgentSettings 
       agentVersion: '0.0.0',
       canRestart: true,
       registerService: true,
+      ha: 'observe',
     },
     keys: simKeys,
     service: {

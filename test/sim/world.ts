@@ -185,6 +185,8 @@ export class World {
       ),
       clock: virtualClock(time, life, this.random.int(1_000, 1_000_000)),
       random: random.next,
+      managed: null,
+      lifeline: null,
     };
     this.trace.add(member.name, 'agent starts');
     member.agent = runAgent(

@@ -32,6 +32,7 @@ export function aSelf(name: string, over: Partial<Self> = {}): Self {
     agentVersion: '0.1.0',
     canRestart: true,
     registerService: true,
+    ha: 'observe',
     ...over,
   };
 }
@@ -219,6 +220,7 @@ export function aMember(name: string, over: Partial<Member> = {}): Member {
       hotStandbyFeedback: !primary,
       templates: new Map(),
       wantsSnapshot: false,
+      bid: null,
       problems: [],
     },
     ...over,
@@ -265,6 +267,7 @@ export function aView(name: string, over: Partial<View> = {}): View {
       look: name === 'alpha' ? aPrimaryLook() : aStandbyLook(),
       lookedAtMs: nowMs - 60,
       copyInterrupted: false,
+      disk: null,
       history: name === 'alpha' ? { timeline: 1, switches: [] } : null,
     },
     ledger: aLedger(name),

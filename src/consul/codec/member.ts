@@ -2,6 +2,7 @@ import type { Member, MemberExtras, MemberRole } from '../../domain/cluster.ts';
 import { noTags, type Tags } from '../../domain/config.ts';
 import { tagsFrom } from '../../domain/tags.ts';
 import { splitLegacyUrl, withoutCredentials } from './connection-url.ts';
+import { bidToJson, readBid } from './lead.ts';
 import {
   arrayField,
   countField,
@@ -159,6 +160,7 @@ function readExtras(object: JsonObject, complain: Complain): MemberExtras {
       readLsn(lsn, complain, at),
     ),
     wantsSnapshot: flagField(object, 'wants_snapshot', complain, place) ?? false,
+    bid: readBid(objectField(object, 'bid', complain, place), complain),
     problems: readProblems(object, complain),
   };
 }
@@ -183,6 +185,7 @@ function extrasToJson(extras: MemberExtras): JsonObject {
     hot_standby_feedback: extras.hotStandbyFeedback,
     templates: mapToJson(extras.templates, lsnToJson),
     wants_snapshot: extras.wantsSnapshot,
+    bid: extras.bid === null ? null : bidToJson(extras.bid),
     problems: extras.problems,
   });
 }

@@ -103,6 +103,16 @@ const extras = fc.record<MemberExtras>({
     .array(fc.tuple(fc.oneof(slotName, fc.string({ minLength: 1, maxLength: 63 })), lsn), { maxLength: 3 })
     .map((entries) => new Map(entries)),
   wantsSnapshot: fc.boolean(),
+  bid: maybe(
+    fc.record({
+      after: index,
+      position: lsn,
+      timeline,
+      unreadySlots: fc.nat(),
+      priority: fc.nat(),
+      unfit: maybe(fc.string()),
+    }),
+  ),
   problems: fc.array(fc.string(), { maxLength: 3 }),
 });
 

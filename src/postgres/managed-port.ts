@@ -1,0 +1,51 @@
+import type { DiskState } from '../domain/disk.ts';
+import type { Guard, Upstream } from '../domain/lead.ts';
+import type { ServerPlan } from '../domain/managed.ts';
+
+/**
+ * The server's whole life, where slotkeeper manages it (`ha: manage`); `LocalServer` is what is asked of it while it runs.
+ * `managed-server.ts` is the real one; the simulator has its own. Every call is over soon after its signal is aborted, and
+ * what it had begun is then either undone or told by the next `inspect`. All throw ServerError.
+ */
+export interface ManagedServer {
+  /** What is on disk. Meaningful only while no server runs there. */
+  inspect(signal: AbortSignal): Promise<DiskState>;
+  /**
+   * Makes a cluster in an empty directory by the configured method, configures it, starts it as a primary, creates the
+   * configured users and runs `post_bootstrap`. Until all of that is done the directory counts as unfinished.
+   */
+  bootstrap(plan: ServerPlan, signal: AbortSignal): Promise<void>;
+  /**
+   * A copy of the data of `source` in an empty directory, by the first configured replica method that succeeds, ready to be
+   * started as a standby of `source`. `url`: its connection URL as its member key gives it.
+   */
+  clone(source: Upstream, url: string, signal: AbortSignal): Promise<void>;
+  /** Takes the data away, or moves it aside where it may still be of use to a person. Never while a server runs there. */
+  removeData(signal: AbortSignal): Promise<void>;
+  /**
+   * Starts the server: with a term as a primary that may accept writes under it (written down beside the data first, L7),
+   * without one as a standby of `plan.upstream`. Resolves when it accepts connections, or when it runs and recovers.
+   */
+  start(plan: ServerPlan, term: number | null, signal: AbortSignal): Promise<void>;
+  /**
+   * Resolves when no server runs there any more. `fast`: clients are cut off, and logical walsenders that keep it from
+   * ending are, too. `immediate`: no write is accepted from the moment of the call on, at the price of a crash recovery.
+   */
+  stop(mode: 'fast' | 'immediate', signal: AbortSignal): Promise<void>;
+  /** Writes the term down, runs `pre_promote`, promotes, and resolves when the server accepts writes. */
+  promote(term: number, signal: AbortSignal): Promise<void>;
+  /** Writes down how a standby streams; a reload, or (below PostgreSQL 13) a restart. */
+  follow(plan: ServerPlan, signal: AbortSignal): Promise<void>;
+  /** pg_rewind against the running primary `source`; the directory then is one of a standby of it. */
+  rewind(source: Upstream, url: string, signal: AbortSignal): Promise<void>;
+  /** Writes configuration files where they differ, and reloads a server that runs; what then needs a restart, by name. */
+  configure(plan: ServerPlan, signal: AbortSignal): Promise<readonly string[]>;
+  restart(plan: ServerPlan, signal: AbortSignal): Promise<void>;
+}
+
+/** The process that stops the server when its agent cannot (L1). `lifeline.ts` is the real one; the simulator has its own. */
+export interface Lifeline {
+  /** Resolves when the lifeline knows it: a deadline that is put off, or a guard that begins, is in force from then on. */
+  guard(guard: Guard): Promise<void>;
+  close(): Promise<void>;
+}
