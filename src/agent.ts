@@ -17,6 +17,7 @@ import {
   type Observable,
 } from 'rxjs';
 import { execute } from './act/act.ts';
+import { guardKeeper } from './act/guard.ts';
 import type { ServiceConfig } from './act/executors.ts';
 import { createExecutors } from './act/executors.ts';
 import type { Clock } from './base/clock.ts';
@@ -25,6 +26,7 @@ import type { DecodeConfig } from './consul/codec.ts';
 import type { ScopeKeys } from './consul/keys.ts';
 import type { ConsulPort, SessionSpec } from './consul/port.ts';
 import { laneOf } from './domain/action.ts';
+import type { AgentRequest } from './domain/request.ts';
 import type { Turn } from './plan/plan.ts';
 import { plan } from './plan/plan.ts';
 import type { Lifeline, ManagedServer } from './postgres/managed-port.ts';
@@ -32,6 +34,7 @@ import type { LocalServer } from './postgres/port.ts';
 import { lanes } from './rx/lanes.ts';
 import { farewell } from './act/farewell.ts';
 import { fold, initialView } from './view/fold.ts';
+import { guardOf, leadingTerm } from './view/lease.ts';
 import type { Observation } from './view/observation.ts';
 import type { Self } from './view/view.ts';
 import { watchLocal } from './watch/local.ts';
@@ -46,6 +49,8 @@ export interface AgentPorts {
   /** Both null where slotkeeper does not manage the server (`ha: observe`). */
   readonly managed: ManagedServer | null;
   readonly lifeline: Lifeline | null;
+  /** What operators ask of this member. */
+  readonly requests$: Observable<AgentRequest>;
   readonly clock: Clock;
   /** A number in [0, 1). */
   readonly random: () => number;
@@ -77,12 +82,13 @@ export function agent(settings: AgentSettings, ports: AgentPorts, stop$: Observa
     const turns$ = new Subject<Turn>();
     const running$ = turns$.pipe(takeUntil(stop$));
     const executors = createExecutors({ consul, server, managed, keys, member: self.name, service: settings.service });
+    const guard = guardKeeper(ports.lifeline);
     const now = (): { atMs: number; wallMs: number } => ({ atMs: clock.monotonicMs(), wallMs: clock.wallMs() });
 
     // What is done. Ends after the last action that was running when the agent was told to stop.
     const done$ = lanes(running$.pipe(map((turn) => turn.plan.actions)), {
       laneOf,
-      run: (action, signal) => execute(action, executors, clock, signal),
+      run: (action, signal) => execute(action, executors, clock, signal, guard.ready),
       started: (action): Observation => ({ kind: 'started', action, ...now() }),
     }).pipe(share());
     const outcomes$ = done$.pipe(filter((event) => event.kind === 'outcome'));
@@ -94,7 +100,10 @@ export function agent(settings: AgentSettings, ports: AgentPorts, stop$: Observa
         consul,
         clock,
         random,
+        renewEveryMs: self.ha === 'manage' ? managedRenewalMs : undefined,
         spec$: running$.pipe(
+          // A leader keeps its session: the key is bound to it.
+          filter(({ view }) => self.ha === 'observe' || leadingTerm(view) === null),
           map(({ view }) => sessionSpec(settings, view)),
           startWith(sessionSpec(settings, first)),
           distinctUntilChanged<SessionSpec>((a, b) => equal(a, b)),
@@ -103,11 +112,15 @@ export function agent(settings: AgentSettings, ports: AgentPorts, stop$: Observa
       }),
       watchLocal({
         server,
+        managed,
         clock,
         pace$: running$.pipe(map((turn) => turn.plan.lookAgainMs)),
         nudge$: outcomes$.pipe(filter(touchesServer)),
       }),
-      interval(heartbeatMs, clock.scheduler).pipe(map((): Observation => ({ kind: 'tick', ...now() }))),
+      ports.requests$.pipe(map((request): Observation => ({ kind: 'request', request, ...now() }))),
+      interval(self.ha === 'manage' ? managedHeartbeatMs : heartbeatMs, clock.scheduler).pipe(
+        map((): Observation => ({ kind: 'tick', ...now() })),
+      ),
     ).pipe(takeUntil(stop$));
 
     let last = first;
@@ -119,7 +132,11 @@ export function agent(settings: AgentSettings, ports: AgentPorts, stop$: Observa
           last = fold(last, learnt);
           return { learnt, view: last, plan: plan(last) };
         }),
-        tap((turn) => turns$.next(turn)),
+        tap((turn) => {
+          // First of all: nothing that lets the server accept writes begins before the lifeline knows.
+          guard.keep(guardOf(turn.view));
+          turns$.next(turn);
+        }),
       ),
       defer(() => farewell(last, settings, ports)).pipe(ignoreElements()),
     );
@@ -128,6 +145,10 @@ export function agent(settings: AgentSettings, ports: AgentPorts, stop$: Observa
 
 /** Looks tell the time, too; this is for the case that one hangs. */
 const heartbeatMs = 5_000;
+/** A lease's end is noticed within this time. */
+const managedHeartbeatMs = 250;
+/** The more of the lease is left when Consul falls silent, the longer a silence costs nothing. */
+const managedRenewalMs = 1_000;
 
 function touchesServer({ outcome }: Extract<Observation, { kind: 'outcome' }>): boolean {
   const action = outcome.kind === 'done' ? outcome.done.action : outcome.action;

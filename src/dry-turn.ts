@@ -30,7 +30,7 @@ export async function dryTurn(
   signal: AbortSignal,
 ): Promise<Turn> {
   const ports = openPorts(config);
-  const { consul, server, clock } = ports;
+  const { consul, server, managed, clock } = ports;
   const settings = agentSettings(config, agentVersion);
   const { self, keys: names, decodeConfig } = settings;
   const now = (): { atMs: number; wallMs: number } => ({ atMs: clock.monotonicMs(), wallMs: clock.wallMs() });
@@ -43,7 +43,8 @@ export async function dryTurn(
     const { keys } = decodeKeys(names, read, decodeConfig);
     learn({ kind: 'keys', keys });
     const id = keys.members.get(self.name)?.session ?? 'assumed';
-    const held = { kind: 'held', id, ttlSeconds: 0, clampedFrom: null, renewedAtMs: now().atMs } as const;
+    const { ttlSeconds } = sessionSpec(settings, view);
+    const held = { kind: 'held', id, ttlSeconds, clampedFrom: null, renewedAtMs: now().atMs } as const;
     learn({ kind: 'session', session: held });
     if (session === 'tried') for (const learnt of await trySession(settings, ports, view, id, signal)) learn(learnt);
     try {
@@ -54,6 +55,9 @@ export async function dryTurn(
       const trouble = error instanceof ServerError ? error.trouble : 'other';
       const copyInterrupted = await server.copyWasInterrupted().catch(() => false);
       learn({ kind: 'server_trouble', trouble, why: describeError(error), copyInterrupted });
+      if (managed !== null && trouble === 'not_running') {
+        learn({ kind: 'disk', startedAtMs: clock.monotonicMs(), disk: await managed.inspect(signal) });
+      }
     }
     return { view, plan: plan(view) };
   } finally {

@@ -1,12 +1,17 @@
-import { asyncScheduler } from 'rxjs';
+import { asyncScheduler, NEVER } from 'rxjs';
 import type { AgentPorts, AgentSettings } from './agent.ts';
 import type { Clock } from './base/clock.ts';
 import type { AgentConfig } from './config/agent.ts';
 import { decodeDynamicConfig } from './config/dynamic.ts';
+import { plainBootstrap } from './config/sections/bootstrap.ts';
 import { createConsulClient } from './consul/client.ts';
-import { scopeKeys } from './consul/keys.ts';
+import { memberKey, scopeKeys } from './consul/keys.ts';
+import { createLifeline } from './lifeline/lifeline.ts';
 import { createLocalServer } from './postgres/local-server.ts';
-import { defaultTimeouts } from './postgres/settings.ts';
+import { createManagedServer } from './postgres/managed/managed-server.ts';
+import type { Lifeline } from './postgres/managed-port.ts';
+import type { ManagedServerSettings } from './postgres/managed/settings.ts';
+import { defaultTimeouts, type ServerTimeouts } from './postgres/settings.ts';
 
 /** The machine's own clock. */
 export const systemClock: Clock = {
@@ -24,6 +29,7 @@ const consulTimeoutMs = 10_000;
 /** The real Consul and the real server that the configuration names. Nothing is connected before it is used. */
 export function openPorts(config: AgentConfig): AgentPorts {
   const { postgresql } = config;
+  const managedSettings = managedServerSettings(config);
   return {
     consul: createConsulClient({ ...config.consul, requestTimeoutMs: consulTimeoutMs }),
     server: createLocalServer({
@@ -33,17 +39,89 @@ export function openPorts(config: AgentConfig): AgentPorts {
       replicationCredentials: postgresql.replicationCredentials,
       dataDir: postgresql.dataDir,
       control: postgresql.control,
-      timeouts: {
-        ...defaultTimeouts,
-        stopMs: postgresql.pgCtlTimeoutSeconds * 1_000,
-        startMs: postgresql.pgCtlTimeoutSeconds * 1_000,
-      },
+      timeouts: timeoutsOf(config),
       clock: systemClock,
     }),
-    managed: null,
+    managed: managedSettings === null ? null : createManagedServer(managedSettings),
     lifeline: null,
+    requests$: NEVER,
     clock: systemClock,
     random: Math.random,
+  };
+}
+
+function timeoutsOf({ postgresql }: AgentConfig): ServerTimeouts {
+  const controlMs = postgresql.pgCtlTimeoutSeconds * 1_000;
+  return { ...defaultTimeouts, stopMs: controlMs, startMs: controlMs };
+}
+
+/** The process that guards the server of a managed member; null = slotkeeper does not manage it. Starts it. */
+export function openLifeline(config: AgentConfig, report: (text: string) => void): Lifeline | null {
+  const { managed, consul, postgresql } = config;
+  if (managed === null) return null;
+  const keys = scopeKeys(config.namespace, config.scope);
+  return createLifeline({
+    dataDir: postgresql.dataDir,
+    leaderKey: keys.leader,
+    memberKey: memberKey(keys, config.name),
+    consul,
+    fastFailover: consul.fastFailover,
+    watchdog: managed.watchdog,
+    clock: systemClock,
+    report,
+  });
+}
+
+/** What is known of the server whose whole life slotkeeper manages; null = it does not. */
+export function managedServerSettings(config: AgentConfig): ManagedServerSettings | null {
+  if (config.managed === null) return null;
+  const { scope, name, postgresql, managed } = config;
+  const { address, dataDir, control, credentials, replicationCredentials } = postgresql;
+  const { configDir, binNames, user, pgpass, rewind, customConf, recoveryConf } = managed.postgresql;
+  const { replicaMethods, prePromote, beforeStop } = managed.postgresql;
+  return {
+    scope,
+    member: name,
+    address,
+    dataDir,
+    configDir,
+    binDir: control.kind === 'pg_ctl' ? control.binDir : null,
+    binNames,
+    user,
+    credentials,
+    replication: replicationCredentials,
+    rewind: rewind === null ? null : { ...rewind, passfile: credentials.passfile },
+    pgpass,
+    customConf,
+    recoveryConf,
+    bootstrap: managed.bootstrap?.settings ?? plainBootstrap,
+    replicaMethods,
+    prePromote,
+    beforeStop,
+    timeouts: timeoutsOf(config),
+    clock: systemClock,
+  };
+}
+
+/** What the decisions need to know of the server that slotkeeper manages; null = it does not. */
+export function managedSelf({ postgresql, managed }: AgentConfig): AgentSettings['self']['managed'] {
+  if (managed === null) return null;
+  const { parameters, hba, ident, useSlots, usePgRewind } = managed.postgresql;
+  const { removeDataOnRewindFailure, removeDataOnDivergedTimelines } = managed.postgresql;
+  return {
+    listen: postgresql.listen.hosts.join(','),
+    port: postgresql.listen.port,
+    parameters,
+    hba,
+    ident,
+    useSlots,
+    usePgRewind,
+    removeDataOnRewindFailure,
+    removeDataOnDivergedTimelines,
+    canBootstrap: managed.bootstrap !== null,
+    bootstrapDcs: managed.bootstrap?.dcs ?? null,
+    bootstrapConfig: managed.bootstrap?.dcs == null ? null : decodeDynamicConfig(managed.bootstrap.dcs, 'manage').config,
+    bootstrapStandbyCluster: managed.bootstrap?.standbyCluster ?? null,
   };
 }
 
@@ -61,6 +139,7 @@ export function agentSettings(config: AgentConfig, agentVersion: string): AgentS
       canRestart: true,
       registerService: consul.registerService,
       ha: config.ha,
+      managed: managedSelf(config),
     },
     keys: scopeKeys(config.namespace, config.scope),
     service: {
@@ -74,7 +153,7 @@ export function agentSettings(config: AgentConfig, agentVersion: string): AgentS
       tlsSkipVerify: true,
       tlsServerName: consul.serviceCheckTlsServerName,
     },
-    decodeConfig: decodeDynamicConfig,
+    decodeConfig: (raw) => decodeDynamicConfig(raw, config.ha),
     sessionChecks: consul.checks,
   };
 }

@@ -6,12 +6,13 @@ import type { Observation } from '../view/observation.ts';
 import type { Executors } from './executors.ts';
 import { RefusedError } from './executors.ts';
 
-/** Runs one action; however it ends, the end is an Observation. Never rejects. */
+/** Runs one action, once `ready` lets it; however it ends, the end is an Observation. Never rejects. */
 export async function execute(
   action: Action,
   executors: Executors,
   clock: Clock,
   signal: AbortSignal,
+  ready: (action: Action) => Promise<void>,
 ): Promise<Observation> {
   const startedAtMs = clock.monotonicMs();
   const ended = (outcome: Outcome): Observation => ({
@@ -21,6 +22,7 @@ export async function execute(
     outcome,
   });
   try {
+    await ready(action);
     const done = await run(action, executors, signal);
     return ended({ kind: 'done', startedAtMs, endedAtMs: clock.monotonicMs(), done });
   } catch (error) {

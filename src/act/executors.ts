@@ -81,6 +81,8 @@ export function createExecutors({ consul, server, managed, keys, member, service
   const checks = checkIds(service);
   return {
     end_former_session: async ({ session }, signal) => {
+      // First our member key: what a session holds when it ends cannot be locked again for the lock delay.
+      await consul.transact(handBack(own, session), signal);
       await consul.destroySession(session, signal);
       return null;
     },
@@ -235,7 +237,7 @@ export function createExecutors({ consul, server, managed, keys, member, service
     remove_data: (_action, signal) => done(owned().removeData(signal)),
     start_server: ({ plan, term }, signal) => done(owned().start(plan, term, signal)),
     stop_server: ({ mode }, signal) => done(owned().stop(mode, signal)),
-    promote: async ({ session, term }, signal) => {
+    promote: async ({ session, term, newestTimeline }, signal) => {
       // Asked of Consul itself: the view may be older than the loss of the lock.
       await transact(
         [
@@ -245,8 +247,19 @@ export function createExecutors({ consul, server, managed, keys, member, service
         keys.leader,
         signal,
       );
-      return done(owned().promote(term, signal));
+      return done(owned().promote(term, newestTimeline, signal));
     },
+    take_over_leader: ({ session, former }, signal) =>
+      transact(
+        [
+          { verb: 'check-session', key: keys.leader, session: former },
+          { verb: 'delete', key: keys.leader },
+          { verb: 'lock', key: keys.leader, value: member, session },
+        ],
+        keys.leader,
+        signal,
+      ),
+    record_term: ({ term }, signal) => done(owned().recordTerm(term, signal)),
     follow: ({ plan }, signal) => done(owned().follow(plan, signal)),
     rewind: ({ source, url }, signal) => done(owned().rewind(source, url, signal)),
     configure_server: ({ plan }, signal) => owned().configure(plan, signal),

@@ -1,18 +1,28 @@
 import type { Clock } from '../base/clock.ts';
-import type { ScopeKeys } from '../consul/keys.ts';
+import { memberKey, type ScopeKeys } from '../consul/keys.ts';
 import type { ConsulPort } from '../consul/port.ts';
+import type { Lifeline, ManagedServer } from '../postgres/managed-port.ts';
 import type { LocalServer } from '../postgres/port.ts';
 import { answerWithin } from '../watch/patience.ts';
-import { holdsLeader, sessionId } from '../view/select.ts';
-import type { View } from '../view/view.ts';
+import { configOf, holdsLeader, sessionId } from '../view/select.ts';
+import type { Self, View } from '../view/view.ts';
 import { handBack } from './executors.ts';
+
+interface FarewellPorts {
+  readonly consul: ConsulPort;
+  readonly server: LocalServer;
+  readonly managed: ManagedServer | null;
+  readonly lifeline: Lifeline | null;
+  readonly clock: Clock;
+}
 
 /** How long each step of leaving may take: an agent that stops must not hang on a Consul that does not answer. */
 const stepMs = 3_000;
 
 /**
  * Leaves in order: hands the leader key over by releasing it (no lock delay follows), ends the session, which takes the
- * member key along, takes the service out of the catalogue and closes the connections. PostgreSQL is left as it is. A
+ * member key along, takes the service out of the catalogue and closes the connections. PostgreSQL is left as it is where
+ * somebody else manages it, or the cluster is paused; else it is stopped first, so that nobody writes without a lease. A
  * step that fails does not keep the next from being done: what is left behind expires with the session.
  */
 export async function farewell(
@@ -24,18 +34,36 @@ export async function farewell(
   }: {
     readonly keys: ScopeKeys;
     readonly service: { readonly id: string };
-    readonly self: { readonly registerService: boolean };
+    readonly self: Pick<Self, 'registerService'>;
   },
-  { consul, server, clock }: { readonly consul: ConsulPort; readonly server: LocalServer; readonly clock: Clock },
+  { consul, server, managed, lifeline, clock }: FarewellPorts,
 ): Promise<void> {
   const session = sessionId(view);
+  const isPaused = configOf(view).pause;
+  let isGuarded = false;
+  if (managed !== null && !isPaused) {
+    // The lifeline goes on guarding meanwhile: past the lease's end it does what this then has not done.
+    isGuarded = await managed.stop('fast', new AbortController().signal).then(
+      () => false,
+      () => true,
+    );
+  }
   const steps: ((signal: AbortSignal) => Promise<unknown>)[] = [];
-  if (session !== null && holdsLeader(view)) {
+  // A server that could not be stopped still may accept writes: nobody else may lead before its lease is over.
+  if (session !== null && holdsLeader(view) && !isGuarded) {
     steps.push((signal) => consul.transact(handBack(keys.leader, session), signal));
   }
-  if (session !== null) steps.push((signal) => consul.destroySession(session, signal));
+  if (session !== null) {
+    // Before the session ends: what it holds then could not be locked by the next run for the lock delay.
+    const own = memberKey(keys, view.self.name);
+    steps.push((signal) => consul.transact(handBack(own, session), signal));
+    steps.push((signal) => consul.destroySession(session, signal));
+  }
+  // In pause the server runs on without a lease, as its operator wants it.
+  if (lifeline !== null && isPaused) steps.push(() => lifeline.guard({ kind: 'none' }));
   if (self.registerService) steps.push((signal) => consul.deregisterService(service.id, signal));
   const never = new AbortController().signal;
   for (const step of steps) await answerWithin(clock, stepMs, never, step).catch(() => undefined);
   await server.close();
+  await lifeline?.close().catch(() => undefined);
 }

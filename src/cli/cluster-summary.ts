@@ -1,14 +1,18 @@
 import { leaderName, type ClusterKeys, type Key, type Member } from '../domain/cluster.ts';
 import { describeVerdict } from '../domain/check.ts';
+import { defaultConfig } from '../domain/default-config.ts';
 import type { Lsn } from '../domain/lsn.ts';
 import type { Problem } from '../domain/problem.ts';
 import type { VerdictKind } from '../domain/slot.ts';
 import { parseUrl } from '../postgres/conninfo.ts';
+import { roleIn, scheduledSwitchover } from '../report/rest/cluster.ts';
 
 /** One member as `list` shows it, under the field names of Patroni's `GET /cluster`. */
 export interface MemberSummary {
   readonly name: string;
-  readonly role: 'leader' | 'standby_leader' | 'replica';
+  /** The name as `topology` shows it; absent = as it is. */
+  readonly label?: string;
+  readonly role: 'leader' | 'standby_leader' | 'sync_standby' | 'replica';
   readonly state: string;
   readonly api_url: string | null;
   readonly host: string | null;
@@ -18,6 +22,8 @@ export interface MemberSummary {
   readonly lag?: number | 'unknown';
   readonly tags: Readonly<Record<string, unknown>>;
   readonly pending_restart: boolean;
+  /** When an operator wants it restarted, in ISO 8601; absent = not asked for. */
+  readonly scheduled_restart?: string;
   /** How many slots have which verdict. */
   readonly slots: Readonly<Partial<Record<VerdictKind, number>>>;
 }
@@ -27,6 +33,8 @@ export interface ClusterSummary {
   /** The system identifier; null = nobody has bootstrapped the cluster, as far as Consul knows. */
   readonly system_identifier: string | null;
   readonly pause: boolean;
+  /** Absent = none is asked for at a later time. */
+  readonly scheduled_switchover?: { readonly at: string; readonly from?: string; readonly to?: string };
   readonly members: readonly MemberSummary[];
   /** Everything that is wrong, in words. */
   readonly problems: readonly string[];
@@ -36,11 +44,15 @@ export interface ClusterSummary {
 export function summarize(scope: string, keys: ClusterKeys, configProblems: readonly Problem[]): ClusterSummary {
   const leader = leaderName(keys);
   const optime = keys.status?.value?.optime ?? null;
+  const config = keys.config?.value ?? defaultConfig;
   return {
     scope,
     system_identifier: keys.initialize?.value ?? null,
     pause: keys.config?.value?.pause ?? false,
-    members: byName(keys).map(([name, key]) => summarizeMember(name, key.value, name === leader, optime)),
+    ...scheduledSwitchover(keys),
+    members: byName(keys).map(([name, key]) =>
+      summarizeMember(name, key.value, roleIn(keys, config.lead, name, key), name === leader ? null : { optime }),
+    ),
     problems: [...configProblems.map(({ what }) => what), ...problemsOf(keys)],
   };
 }
@@ -49,22 +61,31 @@ function byName(keys: ClusterKeys): readonly (readonly [string, Key<Member>])[] 
   return [...keys.members].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-function summarizeMember(name: string, member: Member | null, leads: boolean, optime: Lsn | null): MemberSummary {
+/** `behind`: the leader's position; null = the member is the leader. */
+function summarizeMember(
+  name: string,
+  member: Member | null,
+  role: MemberSummary['role'],
+  behind: { readonly optime: Lsn | null } | null,
+): MemberSummary {
   const address = member?.connUrl == null ? undefined : parseUrl(member.connUrl);
   const slots: Partial<Record<VerdictKind, number>> = {};
   for (const { verdict } of member?.slots.values() ?? []) slots[verdict.kind] = (slots[verdict.kind] ?? 0) + 1;
   return {
     name,
-    role: !leads ? 'replica' : member?.role === 'standby_leader' ? 'standby_leader' : 'leader',
+    role,
     // As in patronictl: a standby that streams says so instead of that it runs.
-    state: (leads ? null : member?.replicationState) ?? member?.state ?? 'unknown',
+    state: (role === 'leader' ? null : member?.replicationState) ?? member?.state ?? 'unknown',
     api_url: member?.apiUrl ?? null,
     host: address?.host ?? null,
     port: address?.port ?? null,
     timeline: member?.timeline ?? null,
-    ...(leads ? {} : { lag: lagBytes(member?.xlogLocation ?? null, optime) }),
+    ...(behind === null ? {} : { lag: lagBytes(member?.xlogLocation ?? null, behind.optime) }),
     tags: member?.tags.raw ?? {},
     pending_restart: member?.pendingRestart ?? false,
+    ...(member?.scheduledRestart?.scheduledAt == null
+      ? {}
+      : { scheduled_restart: member.scheduledRestart.scheduledAt }),
     slots,
   };
 }

@@ -1,5 +1,5 @@
 import { loadClusterAccess, type AccessOptions, type ClusterAccess } from '../config/cluster-access.ts';
-import { decodeDynamicConfig } from '../config/dynamic.ts';
+import { decodeDynamicConfig, type Reader } from '../config/dynamic.ts';
 import { createConsulClient, type ConsulClient } from '../consul/client.ts';
 import { decodeKeys } from '../consul/codec.ts';
 import { scopeKeys, type ScopeKeys } from '../consul/keys.ts';
@@ -45,9 +45,14 @@ export async function withCluster<T>(
     const read = await consul.readPrefix(names.prefix, { index: 0, waitMs: 0, signal: terminal.stop });
     const { keys } = decodeKeys(names, read, decodeDynamicConfig);
     const config = read.entries.find(({ key }) => key === names.config) ?? null;
-    const configProblems = config === null ? [] : decodeDynamicConfig(config.value ?? '').problems;
+    const configProblems = config === null ? [] : decodeDynamicConfig(config.value ?? '', readerOf(keys)).problems;
     return await use({ access, names, keys, config, configProblems, consul });
   } finally {
     consul.close();
   }
+}
+
+/** Where leaderships are listed, agents lead, and a mistake in what counts for that is one. */
+export function readerOf({ terms }: ClusterKeys): Reader {
+  return terms === null ? null : 'manage';
 }

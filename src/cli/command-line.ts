@@ -1,7 +1,8 @@
 import yargs, { type Argv } from 'yargs';
-import type { AccessOptions } from '../config/cluster-access.ts';
+import { accessOf, accessOptions } from './access-arguments.ts';
 import { exitCodes, type ExitCode } from './exit-code.ts';
 import { UsageError } from './failure.ts';
+import { withOperatorCommands } from './operator-commands.ts';
 import type { Terminal } from './terminal.ts';
 import { programVersion } from './version.ts';
 
@@ -17,7 +18,7 @@ export async function runCommandLine(words: readonly string[], terminal: Termina
       ended = await command(args);
     };
 
-  const program = yargs([...words])
+  const program = withOperatorCommands(yargs([...words]), run, terminal)
     .scriptName('slotkeeper')
     .usage('$0 <command>\n\nKeeps PostgreSQL logical replication slots usable across failovers, on Consul.')
     .command(
@@ -46,7 +47,19 @@ export async function runCommandLine(words: readonly string[], terminal: Termina
         jsonOption(accessOptions(y))
           .example('$0 list -c /etc/slotkeeper.yml', 'The cluster of that configuration file')
           .example('$0 list --consul 10.0.0.1:8500 --scope main', 'Without a file'),
-      run(async (args) => (await import('./list.ts')).list({ ...accessOf(args), json: args.json }, terminal)),
+      run(async (args) => {
+        const { list } = await import('./list.ts');
+        return list({ ...accessOf(args), json: args.json, isTree: false }, terminal);
+      }),
+    )
+    .command(
+      'topology',
+      'Show the members of the cluster, each below the one that it streams from',
+      (y) => accessOptions(y).example('$0 topology -c /etc/slotkeeper.yml', 'Cascades are indented'),
+      run(async (args) => {
+        const { list } = await import('./list.ts');
+        return list({ ...accessOf(args), json: false, isTree: true }, terminal);
+      }),
     )
     .command(
       'slots',
@@ -131,36 +144,6 @@ function configArgument<T>(y: Argv<T>) {
 
 function jsonOption<T>(y: Argv<T>) {
   return y.option('json', { type: 'boolean', default: false, describe: 'For programs' });
-}
-
-function accessOptions<T>(y: Argv<T>) {
-  return y
-    .option('config', {
-      alias: 'c',
-      type: 'string',
-      requiresArg: true,
-      describe: 'An agent configuration, patroni.yml or patronictl.yaml',
-    })
-    .option('consul', { type: 'string', requiresArg: true, describe: 'Consul: host:port or URL' })
-    .option('scope', { type: 'string', requiresArg: true, describe: 'Name of the cluster' })
-    .option('namespace', { type: 'string', requiresArg: true, describe: 'Where its keys are (default: service)' })
-    .option('token-file', { type: 'string', requiresArg: true, describe: "File with Consul's ACL token" });
-}
-
-function accessOf(args: {
-  readonly config: string | undefined;
-  readonly consul: string | undefined;
-  readonly scope: string | undefined;
-  readonly namespace: string | undefined;
-  readonly tokenFile: string | undefined;
-}): AccessOptions {
-  return {
-    configFile: args.config ?? null,
-    consul: args.consul ?? null,
-    scope: args.scope ?? null,
-    namespace: args.namespace ?? null,
-    tokenFile: args.tokenFile ?? null,
-  };
 }
 
 function editOptions<T>(y: Argv<T>) {

@@ -5,7 +5,8 @@ import { isMap } from '../config/field.ts';
 import { patchConfig, setInConfig } from '../config/patch.ts';
 import { readYaml } from '../config/yaml-document.ts';
 import type { Problem } from '../domain/problem.ts';
-import { withCluster, type ClusterReading } from './cluster.ts';
+import { readerOf, withCluster, type ClusterReading } from './cluster.ts';
+import { confirmed } from './confirmation.ts';
 import { diffLines } from './diff.ts';
 import { editText } from './editor.ts';
 import { exitCodes, type ExitCode } from './exit-code.ts';
@@ -52,7 +53,7 @@ export function editConfig(options: EditOptions, terminal: Terminal): Promise<Ex
       if (!options.quiet) terminal.out('Not changed');
       return exitCodes.ok;
     }
-    const problems = decodeDynamicConfig(changed).problems;
+    const problems = decodeDynamicConfig(changed, readerOf(reading.keys)).problems;
     if (!options.quiet) {
       for (const { mark, text } of diffLines(shown, configText(after))) {
         terminal.out(mark === ' ' ? `  ${text}` : paint(`${mark} ${text}`, mark === '+' ? 'green' : 'red', terminal));
@@ -60,16 +61,11 @@ export function editConfig(options: EditOptions, terminal: Terminal): Promise<Ex
     }
     refuseMistakes(problems);
     for (const line of problemLines(problems)) terminal.err(line);
-    if (!options.force && !(await confirmed(terminal))) return exitCodes.failure;
-    await write(reading, changed, terminal.stop);
+    if (!options.force && !(await confirmed(terminal, 'Apply these changes?'))) return exitCodes.failure;
+    await writeConfig(reading, changed, terminal.stop);
     terminal.out('Configuration changed');
     return exitCodes.ok;
   });
-}
-
-async function confirmed(terminal: Terminal): Promise<boolean> {
-  if (terminal.confirm === null) throw new UsageError('nobody is there to confirm; use --force to write the change');
-  return terminal.confirm('Apply these changes?');
 }
 
 /** Replace, then apply, then the single settings, each over the one before, as patronictl does. */
@@ -123,7 +119,11 @@ function refuseMistakes(problems: readonly Problem[]): void {
 }
 
 /** Writes only what replaces the very value that was read; index 0 = the key must not exist yet. */
-async function write({ consul, names, config }: ClusterReading, value: string, signal: AbortSignal): Promise<void> {
+export async function writeConfig(
+  { consul, names, config }: ClusterReading,
+  value: string,
+  signal: AbortSignal,
+): Promise<void> {
   const index = config?.modifyIndex ?? 0;
   const result = await consul.transact([{ verb: 'cas', key: names.config, value, index }], signal);
   if (result.kind === 'refused') {

@@ -5,15 +5,23 @@ import type { AccessOptions } from '../config/cluster-access.ts';
 import { printable } from '../base/printable.ts';
 import { summarize, type ClusterSummary, type MemberSummary } from './cluster-summary.ts';
 import { withCluster } from './cluster.ts';
+import { asTree } from './topology.ts';
 import { exitCodes, type ExitCode } from './exit-code.ts';
 import { toJson } from './json.ts';
 import { paint, tableLines, type Cell, type Fitting } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
-/** `slotkeeper list`: the members of the cluster, and everything that is wrong with it. */
-export function list(options: AccessOptions & { readonly json: boolean }, terminal: Terminal): Promise<ExitCode> {
+/**
+ * `slotkeeper list`: the members of the cluster, and everything that is wrong with it. `isTree`: each below the one that it
+ * streams from (`slotkeeper topology`).
+ */
+export function list(
+  options: AccessOptions & { readonly json: boolean; readonly isTree: boolean },
+  terminal: Terminal,
+): Promise<ExitCode> {
   return withCluster(options, terminal, ({ access, keys, configProblems }) => {
-    const summary = summarize(access.scope, keys, configProblems);
+    const all = summarize(access.scope, keys, configProblems);
+    const summary = options.isTree && !options.json ? { ...all, members: asTree(all.members, keys) } : all;
     for (const line of options.json ? [toJson(summary)] : listLines(summary, terminal)) terminal.out(line);
     return exitCodes.ok;
   });
@@ -40,8 +48,21 @@ export function listLines(summary: ClusterSummary, fitting: Fitting): readonly s
   return [
     ...table,
     ...(summary.pause ? [' Maintenance mode: on'] : []),
+    ...serviceLines(summary),
     ...problems.map((problem) => ` ${paint('!', 'red', fitting)} ${printable(problem)}`),
   ];
+}
+
+/** What is to happen at a later time, and what waits to be done. */
+function serviceLines({ scheduled_switchover, members }: ClusterSummary): readonly string[] {
+  const { at, from, to } = scheduled_switchover ?? {};
+  const names = [from === undefined ? '' : ` from ${from}`, to === undefined ? '' : ` to ${to}`].join('');
+  const switchover = at === undefined ? [] : [` Switchover scheduled at: ${at}${names}`];
+  const restarts = members.flatMap(({ name, pending_restart, scheduled_restart }) => [
+    ...(scheduled_restart === undefined ? [] : [` Restart of ${name} scheduled at: ${scheduled_restart}`]),
+    ...(pending_restart ? [` Restart pending on: ${name}`] : []),
+  ]);
+  return [...switchover, ...restarts].map((line) => printable(line));
 }
 
 /** patronictl shows ports only where they tell something. */
@@ -53,7 +74,7 @@ function showPorts(members: readonly MemberSummary[]): boolean {
 function rowOf(member: MemberSummary, withPort: boolean): readonly Cell[] {
   const { host, port, lag } = member;
   return [
-    member.name,
+    member.label ?? member.name,
     host === null ? '' : withPort && port !== null ? formatAddress({ host, port }) : host,
     member.role
       .split('_')

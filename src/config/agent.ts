@@ -1,15 +1,32 @@
 import type { Tags } from '../domain/config.ts';
 import type { Problem } from '../domain/problem.ts';
-import { tagsFrom } from '../domain/tags.ts';
 import { overlayEnvironment, type Environment } from './environment.ts';
-import { bool, child, isAbsent, isMap, object, optional, refuse, unsupported, wrong, type Field } from './field.ts';
+import {
+  anything,
+  child,
+  isAbsent,
+  isMap,
+  object,
+  optional,
+  ownValue,
+  refuse,
+  unsupported,
+  unused,
+  wrong,
+  type Field,
+} from './field.ts';
 import { readDocument, readSource } from './document.ts';
 import { namespace, segment } from './names.ts';
 import { pathText } from './problems.ts';
+import { bootstrapSection, type BootstrapConfig } from './sections/bootstrap.ts';
 import { consulSection, type ConsulConfig } from './sections/consul.ts';
 import { logSection, type LogConfig } from './sections/log.ts';
-import { postgresSection, type PostgresConfig } from './sections/postgresql.ts';
+import { managedPostgres, type ManagedPostgresConfig } from './sections/managed-postgresql.ts';
+import { managedPostgresSection, postgresSection, type PostgresConfig } from './sections/postgresql.ts';
+import { replicaMethodNames } from './sections/replica-methods.ts';
 import { restSection, type RestConfig } from './sections/restapi.ts';
+import { tagsSection } from './sections/tags.ts';
+import { watchdogSection, type WatchdogConfig } from './sections/watchdog.ts';
 
 /** Everything that an agent is started with: its YAML file under Patroni's names, with the environment over it. */
 export interface AgentConfig {
@@ -17,14 +34,29 @@ export interface AgentConfig {
   /** Without slashes around it; the keys are below `<namespace>/<scope>/`. */
   readonly namespace: string;
   readonly name: string;
-  readonly ha: 'observe';
+  readonly ha: Ha;
   readonly consul: ConsulConfig;
   readonly restapi: RestConfig;
   readonly postgresql: PostgresConfig;
   readonly tags: Tags;
   readonly log: LogConfig;
-  /** Settings of the file that say nothing to slotkeeper while something else promotes: told once, at the start. */
+  /** What only counts with `ha: manage`; null = `ha: observe`. */
+  readonly managed: ManagedConfig | null;
+  /** Settings of the file that say nothing to slotkeeper: told once, at the start. */
   readonly unused: readonly string[];
+  /** What else is to be told once, at the start. */
+  readonly notes: readonly string[];
+}
+
+/** Whether slotkeeper promotes and demotes, or something else does. */
+export type Ha = 'manage' | 'observe';
+
+/** How the server is made, kept and guarded where slotkeeper manages it. */
+export interface ManagedConfig {
+  readonly postgresql: ManagedPostgresConfig;
+  /** Null = this agent makes no cluster where there is none. */
+  readonly bootstrap: BootstrapConfig | null;
+  readonly watchdog: WatchdogConfig;
 }
 
 export type LoadedConfig = { readonly config: AgentConfig } | { readonly problems: readonly Problem[] };
@@ -39,61 +71,97 @@ export async function loadAgentConfig(path: string, env: Environment): Promise<L
 export function decodeAgentConfig(source: string, env: Environment): LoadedConfig {
   const document = readDocument(source, (file) => overlayEnvironment(file, env));
   if ('problems' in document) return document;
-  const { read, findings, problems } = document.decode(declaration);
+  const { read, findings, problems, notes } = document.decode(agentFile);
   if (read === wrong) return { problems };
-  const { scope, namespace, name, ha, consul, restapi, postgresql, tags, log } = read;
   const unused = findings.filter(({ kind }) => kind === 'unused').map(({ path }) => pathText(path));
-  return { config: { scope, namespace, name, ha, consul, restapi, postgresql, tags, log, unused } };
+  return { config: { ...read, unused, notes } };
 }
 
-const ha: Field<'observe'> = (value, place) => {
-  if (isAbsent(value) || value === 'observe') return 'observe';
-  if (value !== 'manage') return refuse(place, 'value', value, 'observe');
-  return refuse(place, 'unsupported', value, 'this version of slotkeeper only observes; let another tool promote');
+type AgentFile = Omit<AgentConfig, 'unused' | 'notes'>;
+
+/** What a file says, by what its `ha` asks for. */
+const agentFile: Field<AgentFile> = (file, place) => {
+  const asked = isMap(file) ? ownValue(file, 'ha') : null;
+  if (isMap(file) && isAbsent(asked) && !isAbsent(ownValue(file, 'bootstrap'))) {
+    const note = 'with ha: manage slotkeeper would use the section bootstrap, and promote';
+    place.report({ kind: 'adjusted', path: ['ha'], found: null, allowed: 'observe', note });
+  }
+  const mode = ha(asked, child(place, 'ha'));
+  const read = asked === 'manage' ? managedFile(file, place) : observedFile(file, place);
+  return mode === wrong ? wrong : read;
 };
 
-const flags = ['nofailover', 'nostream', 'clonefrom', 'noloadbalance', 'nosync'];
-
-/** Any tag may be set; those that are flags are made true, or left out, as Patroni does. */
-const tags: Field<Tags> = (value, place) => {
-  if (isAbsent(value)) return tagsFrom({});
-  if (!isMap(value)) return refuse(place, 'type', value, 'an object: tag → value');
-  const raw: [string, unknown][] = [];
-  let flawed = false;
-  for (const [tag, given] of Object.entries(value)) {
-    const read = flags.includes(tag) ? optional(bool, false)(given, child(place, tag)) : given;
-    if (read === wrong) flawed = true;
-    else if (!flags.includes(tag) || read === true) raw.push([tag, read]);
-  }
-  return flawed ? wrong : tagsFrom(Object.fromEntries(raw));
+const ha: Field<Ha> = (value, place) => {
+  if (isAbsent(value) || value === 'observe') return 'observe';
+  return value === 'manage' ? 'manage' : refuse(place, 'value', value, 'manage, observe');
 };
 
 const consul: Field<ConsulConfig> = (value, place) => {
   if (value !== undefined) return consulSection(value ?? {}, place);
   return refuse(place, 'missing', value, 'a section, e.g. consul: {host: "127.0.0.1:8500"}');
 };
-const postgresql: Field<PostgresConfig> = (value, place) => postgresSection(value ?? {}, place);
 const anotherStore = unsupported('slotkeeper keeps its keys in Consul only');
 
-const declaration = object(
+const common = {
+  scope: segment('the name of the cluster'),
+  namespace: optional(namespace, 'service'),
+  name: segment('the name of this member'),
+  ha: anything,
+  consul,
+  restapi: restSection,
+  tags: tagsSection,
+  log: ((value, place) => logSection(value ?? {}, place)) satisfies Field<LogConfig>,
+  failover_slots: unsupported('this belongs into the cluster configuration: slotkeeper edit-config'),
+  etcd: anotherStore,
+  etcd3: anotherStore,
+  zookeeper: anotherStore,
+  exhibitor: anotherStore,
+  raft: anotherStore,
+  kubernetes: anotherStore,
+  citus: unsupported('slotkeeper does not know Citus'),
+};
+
+const observed = object(
   {
-    scope: segment('the name of the cluster'),
-    namespace: optional(namespace, 'service'),
-    name: segment('the name of this member'),
-    ha,
-    consul,
-    restapi: restSection,
-    postgresql,
-    tags,
-    log: (value, place) => logSection(value ?? {}, place),
-    failover_slots: unsupported('this belongs into the cluster configuration: slotkeeper edit-config'),
-    etcd: anotherStore,
-    etcd3: anotherStore,
-    zookeeper: anotherStore,
-    exhibitor: anotherStore,
-    raft: anotherStore,
-    kubernetes: anotherStore,
-    citus: unsupported('slotkeeper does not know Citus'),
+    ...common,
+    postgresql: (value, place) => postgresSection(value ?? {}, place),
+    bootstrap: unused,
+    watchdog: unused,
   },
   'tell',
 );
+
+/** A file where something else promotes. */
+const observedFile: Field<AgentFile> = (file, place) => {
+  const read = observed(file, place);
+  if (read === wrong) return wrong;
+  const { scope, namespace, name, consul, restapi, postgresql, tags, log } = read;
+  return { scope, namespace, name, ha: 'observe', consul, restapi, postgresql, tags, log, managed: null };
+};
+
+/** The section says what it says of any server, and besides what only counts where slotkeeper manages it. */
+const bothPostgres: Field<{ readonly any: PostgresConfig; readonly managed: ManagedPostgresConfig }> = (
+  value,
+  place,
+) => {
+  const section = value ?? {};
+  const any = managedPostgresSection(isMap(section) ? replicaMethodNames(section) : [])(section, place);
+  const managed = isMap(section) ? managedPostgres(section, place) : wrong;
+  return any === wrong || managed === wrong ? wrong : { any, managed };
+};
+
+const managed = object(
+  { ...common, postgresql: bothPostgres, bootstrap: optional(bootstrapSection, null), watchdog: watchdogSection },
+  'tell',
+);
+
+/** A file where slotkeeper promotes. */
+const managedFile: Field<AgentFile> = (file, place) => {
+  const read = managed(file, place);
+  if (read === wrong) return wrong;
+  const { scope, namespace, name, consul, restapi, postgresql, tags, log, bootstrap, watchdog } = read;
+  return {
+    ...{ scope, namespace, name, ha: 'manage', consul, restapi, postgresql: postgresql.any, tags, log },
+    managed: { postgresql: postgresql.managed, bootstrap, watchdog },
+  };
+};

@@ -4,12 +4,14 @@ import { overlay, overlayEnvironment, type Environment, type Overlaid, type Sett
 import { child, isAbsent, isMap, optional, ownValue, wrong, type Field } from './field.ts';
 import { namespace, segment } from './names.ts';
 import { consulSection, type ConsulConfig } from './sections/consul.ts';
+import { restAccess, type RestAccess } from './sections/ctl.ts';
 
 /** What a command needs to look at a cluster: where Consul is, and which keys. */
 export interface ClusterAccess {
   readonly scope: string;
   readonly namespace: string;
   readonly consul: ConsulConfig;
+  readonly rest: RestAccess;
 }
 
 /** What the command line says of it; null = nothing. */
@@ -65,5 +67,7 @@ const declaration: Field<ClusterAccess> = (value, place) => {
   const scope = at('scope', segment('the name of the cluster (--scope)'));
   const space = at('namespace', optional(namespace, 'service'));
   const consul = at('consul', (section, there) => consulSection(isAbsent(section) ? {} : section, there));
-  return scope === wrong || space === wrong || consul === wrong ? wrong : { scope, namespace: space, consul };
+  const rest = restAccess(value, place);
+  if (scope === wrong || space === wrong || consul === wrong || rest === wrong) return wrong;
+  return { scope, namespace: space, consul, rest };
 };

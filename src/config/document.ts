@@ -11,6 +11,8 @@ export interface Decoded<T> {
   readonly findings: readonly Finding[];
   /** The mistakes among the findings, each with its line or the variable that it came from. */
   readonly problems: readonly Problem[];
+  /** What was put right while reading, in words. */
+  readonly notes: readonly string[];
 }
 
 /** A configuration that could be read as YAML. */
@@ -51,7 +53,14 @@ export function readDocument(
     decode: (declaration) => {
       const findings: Finding[] = [];
       const read = declaration(value, { path: [], secret: false, report: (finding) => findings.push(finding) });
-      return { read, findings, problems: problemsOf(findings.filter(isMistake), { place, fix: () => null }) };
+      const told = (some: readonly Finding[]): readonly Problem[] => problemsOf(some, { place, fix: () => null });
+      const adjusted = findings.filter(({ kind }) => kind === 'adjusted');
+      return {
+        read,
+        findings,
+        problems: told(findings.filter(isMistake)),
+        notes: told(adjusted).map(({ what }) => what),
+      };
     },
   };
 }

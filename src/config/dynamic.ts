@@ -1,4 +1,5 @@
-import type { DynamicConfig, SlotMatcher } from '../domain/config.ts';
+import type { DynamicConfig, LeadConfig, SlotMatcher } from '../domain/config.ts';
+import { defaultConfig } from '../domain/default-config.ts';
 import type { Problem } from '../domain/problem.ts';
 import { slotNamePattern, type DeclaredSlot } from '../domain/slot.ts';
 import { isTemplateName } from '../domain/template.ts';
@@ -19,8 +20,8 @@ import {
   unsupported,
   wrong,
 } from './field.ts';
-import { defaultConfig } from '../view/select.ts';
 import { catalogName, failoverSlots } from './failover-slots.ts';
+import { leadSettings } from './lead.ts';
 import { reservedSlotName } from './names.ts';
 import { pathText, problemsOf, type Wording } from './problems.ts';
 import { readTimes } from './times.ts';
@@ -32,10 +33,18 @@ export interface DecodedConfig {
 }
 
 /**
- * Reads the value of the key `config`: Patroni's dynamic configuration as JSON, with slotkeeper's own part
- * `failover_slots`. All mistakes are listed. Keys that slotkeeper does not use are left alone, whatever they hold.
+ * Who reads: an agent by its setting `ha`, or somebody who does not know what the agents have (null), such as a command.
+ * What counts only where slotkeeper leads is left alone in `observe`, whatever it holds; where nobody knows, mistakes in
+ * it are warnings.
  */
-export function decodeDynamicConfig(raw: string): DecodedConfig {
+export type Reader = 'manage' | 'observe' | null;
+
+/**
+ * Reads the value of the key `config`, or the text of `patroni.dynamic.json`: Patroni's dynamic configuration as JSON,
+ * with slotkeeper's own parts. All mistakes are listed. Keys that slotkeeper does not use are left alone, whatever they
+ * hold.
+ */
+export function decodeDynamicConfig(raw: string, reader: Reader = null): DecodedConfig {
   let document: unknown;
   try {
     document = JSON.parse(raw);
@@ -47,8 +56,36 @@ export function decodeDynamicConfig(raw: string): DecodedConfig {
 
   const findings: Finding[] = [];
   const place: Place = { path: [], secret: false, report: (finding) => findings.push(finding) };
+  const advice: Finding[] = [];
+  const config =
+    reader === 'manage'
+      ? clusterConfig(document, place)
+      : withLead(
+          readConfig(document, place),
+          reader === 'observe'
+            ? wrong
+            : leadSettings(document, { ...place, report: (finding) => advice.push(finding) }),
+        );
+  const warnings = problemsOf(advice, wording).map((problem): Problem => ({
+    ...problem,
+    severity: 'warning',
+    what: `${problem.what} (with ha: manage)`,
+  }));
+  return { config: config === wrong ? null : config, problems: [...problemsOf(findings, wording), ...warnings] };
+}
+
+/** The whole of it, as an agent needs it that leads; also what `bootstrap.dcs` may hold. */
+export function clusterConfig(document: Readonly<Record<string, unknown>>, place: Place): DynamicConfig | typeof wrong {
   const config = readConfig(document, place);
-  return { config: config === wrong ? null : config, problems: problemsOf(findings, wording) };
+  const lead = leadSettings(document, place);
+  return lead === wrong ? wrong : withLead(config, lead);
+}
+
+function withLead(
+  config: Omit<DynamicConfig, 'lead'> | typeof wrong,
+  lead: LeadConfig | typeof wrong,
+): DynamicConfig | typeof wrong {
+  return config === wrong ? wrong : { ...config, lead: lead === wrong ? defaultConfig.lead : lead };
 }
 
 /** Patroni takes every empty value in a matcher for "any"; an unknown key would make it match far too much. */
@@ -62,7 +99,10 @@ const ignoreSlots = list(
   'a list of objects with name, type, database or plugin',
 );
 
-function readConfig(document: Readonly<Record<string, unknown>>, place: Place): DynamicConfig | typeof wrong {
+function readConfig(
+  document: Readonly<Record<string, unknown>>,
+  place: Place,
+): Omit<DynamicConfig, 'lead'> | typeof wrong {
   const read = <T>(key: string, field: Field<T>): T | typeof wrong => field(ownValue(document, key), child(place, key));
   const times = readTimes(document, place);
   const pause = read('pause', optional(bool, false));
@@ -70,14 +110,7 @@ function readConfig(document: Readonly<Record<string, unknown>>, place: Place): 
   const matchers = read('ignore_slots', optional(ignoreSlots, []));
   const ours = read('failover_slots', failoverSlots);
   if (times === wrong || pause === wrong || slots === wrong || matchers === wrong || ours === wrong) return wrong;
-  return {
-    ...times,
-    pause,
-    slots,
-    ignoreSlots: matchers.map(matcherOf),
-    failoverSlots: ours,
-    lead: defaultConfig.lead,
-  };
+  return { ...times, pause, slots, ignoreSlots: matchers.map(matcherOf), failoverSlots: ours };
 }
 
 function matcherOf(matcher: {
@@ -166,7 +199,7 @@ const wording: Wording = {
   fix: ({ kind, path, allowed }) => {
     // A name that a shell would not take as it is could not be pasted.
     if (!path.every((part) => /^[A-Za-z0-9_-]+$/.test(part))) return 'slotkeeper edit-config';
-    const value = kind === 'adjusted' ? allowed : kind === 'unknown_key' ? 'null' : '…';
+    const value = kind === 'adjusted' ? allowed : kind === 'unknown_key' || kind === 'unused' ? 'null' : '…';
     return `slotkeeper edit-config --set ${path.join('.')}=${value}`;
   },
 };

@@ -16,33 +16,46 @@ export type Setting = readonly [source: string, path: readonly string[], value: 
 interface Variable {
   readonly name: string;
   readonly path: readonly string[];
-  /** `list`: the value is written as a YAML list, with or without brackets. */
-  readonly form: 'text' | 'list';
+  /** `list`, `map`: the value is written as a YAML list or object, with or without brackets. */
+  readonly form: 'text' | 'list' | 'map';
   /** Counts only where none of these paths says anything. */
   readonly unless: readonly (readonly string[])[];
 }
 
-/** Patroni's variables for the settings that slotkeeper reads: they win over the file. */
+/** What an account of the server may have besides its name and password. */
+const connectionWords = [
+  ...['sslmode', 'sslcert', 'sslkey', 'sslrootcert', 'sslpassword', 'sslcrl', 'sslcrldir', 'sslnegotiation'],
+  ...['gssencmode', 'channel_binding'],
+];
+
+/** Patroni's variables: they win over the file. */
 const patroniVariables: readonly Variable[] = [
   ...section([], ['scope', 'namespace', 'name']),
   ...section(['consul'], ['host', 'port', 'url', 'scheme', 'token', 'token_file', 'dc', 'consistency', 'verify']),
   ...section(['consul'], ['cacert', 'cert', 'key', 'register_service', 'service_check_interval']),
-  ...section(['consul'], ['service_check_tls_server_name']),
+  ...section(['consul'], ['service_check_tls_server_name', 'fast_failover']),
   ...section(['consul'], ['checks', 'service_tags'], 'list'),
   ...section(
     ['restapi'],
     ['listen', 'connect_address', 'certfile', 'keyfile', 'keyfile_password', 'cafile', 'ciphers'],
   ),
-  ...section(['restapi'], ['verify_client', 'allowlist', 'allowlist_include_members']),
-  ...section(['postgresql'], ['listen', 'connect_address', 'data_dir', 'pgpass', 'bin_dir']),
-  ...section(['log'], ['level', 'type', 'format']),
+  ...section(['restapi'], ['verify_client', 'allowlist_include_members', 'request_queue_size', 'server_tokens']),
+  ...section(['restapi'], ['allowlist'], 'list'),
+  ...section(['restapi'], ['http_extra_headers', 'https_extra_headers'], 'map'),
+  ...section(['ctl'], ['insecure', 'cacert', 'certfile', 'keyfile', 'keyfile_password']),
+  ...section(['postgresql'], ['listen', 'connect_address', 'proxy_address', 'config_dir', 'data_dir', 'pgpass']),
+  ...section(['postgresql'], ['bin_dir']),
+  ...['pg_ctl', 'initdb', 'pg_controldata', 'pg_basebackup', 'postgres', 'pg_isready', 'pg_rewind'].map(program),
+  // The names that the settings of the log had once: the newer ones win.
+  named('PATRONI_LOGLEVEL', ['log', 'level']),
+  named('PATRONI_LOGFORMAT', ['log', 'format']),
+  ...section(['log'], ['level', 'type', 'format', 'traceback_level', 'dateformat', 'max_queue_size', 'dir', 'mode']),
+  ...section(['log'], ['file_size', 'file_num', 'deduplicate_heartbeat_logs']),
+  ...section(['log'], ['static_fields', 'loggers'], 'map'),
   ...account('RESTAPI', ['restapi', 'authentication'], []),
-  ...['superuser', 'replication'].flatMap((role) =>
-    account(
-      role.toUpperCase(),
-      ['postgresql', 'authentication', role],
-      ['sslmode', 'sslcert', 'sslkey', 'sslrootcert', 'sslpassword', 'sslcrl', 'sslcrldir', 'channel_binding'],
-    ),
+  ...account('CTL', ['ctl', 'authentication'], []),
+  ...['superuser', 'replication', 'rewind'].flatMap((role) =>
+    account(role.toUpperCase(), ['postgresql', 'authentication', role], connectionWords),
   ),
 ];
 
@@ -57,11 +70,15 @@ const consulVariables: readonly Variable[] = [
   fallback('CONSUL_HTTP_SSL_VERIFY', 'verify', ['verify']),
 ];
 
+/** Makes a role at the bootstrap; `PATRONI_<role>_OPTIONS` goes with it. */
+const roleVariable = /^PATRONI_(.+)_PASSWORD$/;
+
 const otherStores = /^PATRONI_(ETCD3?|ZOOKEEPER|EXHIBITOR|RAFT|KUBERNETES|CITUS)_./;
 
 /** Lays the environment over the file's values. Variables that are empty count as not set, as in Patroni. */
 export function overlayEnvironment(file: Readonly<Record<string, unknown>>, env: Environment): Overlaid {
-  const patroni = overlay({ value: file, sources: new Map() }, settingsFrom(patroniVariables, env));
+  const named = [...settingsFrom(patroniVariables, env), ...rolesFrom(env)];
+  const patroni = overlay({ value: file, sources: new Map() }, named);
   const unsaid = consulVariables.filter(({ unless }) => unless.every((path) => isAbsent(valueAt(patroni.value, path))));
   const stores = Object.keys(env).flatMap((name): readonly Setting[] => {
     const store = env[name] === '' ? undefined : otherStores.exec(name)?.[1]?.toLowerCase();
@@ -83,7 +100,24 @@ export function overlay(below: Overlaid, settings: readonly Setting[]): Overlaid
 function settingsFrom(variables: readonly Variable[], env: Environment): readonly Setting[] {
   return variables.flatMap(({ name, path, form }): readonly Setting[] => {
     const raw = env[name] ?? '';
-    return raw === '' ? [] : [[name, path, form === 'list' ? listFrom(raw) : raw]];
+    return raw === '' ? [] : [[name, path, valueFrom(raw, form)]];
+  });
+}
+
+/** Roles of `bootstrap.users`: a password makes one, and options count only beside it. */
+function rolesFrom(env: Environment): readonly Setting[] {
+  const known = new Set(patroniVariables.map(({ name }) => name));
+  return Object.keys(env).flatMap((name): readonly Setting[] => {
+    const role = known.has(name) || otherStores.test(name) ? undefined : roleVariable.exec(name)?.[1];
+    const password = env[name] ?? '';
+    if (role === undefined || password === '') return [];
+    const path = ['bootstrap', 'users', role];
+    const source = `PATRONI_${role}_OPTIONS`;
+    const options = env[source] ?? '';
+    return [
+      [name, [...path, 'password'], password],
+      ...(options === '' ? [] : [[source, [...path, 'options'], valueFrom(options, 'list')] as const]),
+    ];
   });
 }
 
@@ -92,21 +126,21 @@ function section(
   names: readonly string[],
   form: Variable['form'] = 'text',
 ): readonly Variable[] {
-  return names.map((name) => ({
-    name: ['PATRONI', ...path, name].join('_').toUpperCase(),
-    path: [...path, name],
-    form,
-    unless: [],
-  }));
+  return names.map((name) => named(['PATRONI', ...path, name].join('_').toUpperCase(), [...path, name], form));
+}
+
+function named(name: string, path: readonly string[], form: Variable['form'] = 'text'): Variable {
+  return { name, path, form, unless: [] };
+}
+
+function program(name: string): Variable {
+  return named(`PATRONI_POSTGRESQL_BIN_${name.toUpperCase()}`, ['postgresql', 'bin_name', name]);
 }
 
 function account(prefix: string, path: readonly string[], more: readonly string[]): readonly Variable[] {
-  return ['username', 'password', ...more].map((name) => ({
-    name: `PATRONI_${prefix}_${name.toUpperCase()}`,
-    path: [...path, name],
-    form: 'text',
-    unless: [],
-  }));
+  return ['username', 'password', ...more].map((name) =>
+    named(`PATRONI_${prefix}_${name.toUpperCase()}`, [...path, name]),
+  );
 }
 
 function fallback(name: string, key: string, unless: readonly string[]): Variable {
@@ -129,9 +163,11 @@ function setAt(root: Record<string, unknown>, path: readonly string[], value: un
   return true;
 }
 
-/** A list as Patroni reads it from a variable; anything that is not one stays a text, which the field then refuses. */
-function listFrom(raw: string): unknown {
-  const source = raw.trim().startsWith('-') || raw.includes('[') ? raw : `[${raw}]`;
+/** A list or object as Patroni reads it from a variable; what is not one stays a text, which the field then refuses. */
+function valueFrom(raw: string, form: Variable['form']): unknown {
+  if (form === 'text') return raw;
+  const isWritten = form === 'list' ? raw.trim().startsWith('-') || raw.includes('[') : raw.trim().startsWith('{');
+  const source = isWritten ? raw : form === 'list' ? `[${raw}]` : `{${raw}}`;
   const document = parseDocument(source, { prettyErrors: false });
   return document.errors.length === 0 ? document.toJS() : raw;
 }

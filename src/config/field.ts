@@ -36,8 +36,11 @@ export type Field<T> = (value: unknown, place: Place) => T | typeof wrong;
 
 export type Shape<T> = { readonly [K in keyof T]: Field<T[K]> };
 
-/** Keys that the shape does not have are mistakes, or are told as unused unless one is near to a name that is used. */
-export type UnknownKeys = 'refuse' | 'tell';
+/**
+ * Keys that the shape does not have are mistakes, or are told as unused unless one is near to a name that is used, or are
+ * somebody else's to read.
+ */
+export type UnknownKeys = 'refuse' | 'tell' | 'leave';
 
 export function child(place: Place, key: string): Place {
   return { ...place, path: [...place.path, key] };
@@ -47,6 +50,12 @@ export function child(place: Place, key: string): Place {
 export function refuse(place: Place, kind: Finding['kind'], value: unknown, allowed: string): typeof wrong {
   const found = isAbsent(value) ? null : place.secret ? '***' : describeValue(value);
   place.report({ kind, path: place.path, found, allowed });
+  return wrong;
+}
+
+/** Reports something that is no section, without the value: it is as likely as not a password. */
+export function refuseSection(place: Place, value: unknown, allowed: string): typeof wrong {
+  place.report({ kind: 'type', path: place.path, found: nameType(value), allowed });
   return wrong;
 }
 
@@ -161,16 +170,12 @@ export function list<T>(item: Field<T>, allowed: string): Field<readonly T[]> {
   };
 }
 
-/** An object with fixed keys. Unknown keys are refused with the nearest known name, or left alone. */
+/** An object with fixed keys. */
 export function object<T extends object>(shape: Shape<T>, unknownKeys: UnknownKeys): Field<T> {
   const names = Object.keys(shape) as (keyof T & string)[];
   return (value, place) => {
     if (isAbsent(value)) return refuse(place, 'missing', value, 'an object');
-    if (!isMap(value)) {
-      // Not the value itself: a section that was given as a text is as likely as not a password.
-      place.report({ kind: 'type', path: place.path, found: nameType(value), allowed: 'an object' });
-      return wrong;
-    }
+    if (!isMap(value)) return refuseSection(place, value, 'an object');
     const read: Partial<T> = {};
     let flawed = false;
     for (const name of names) {
@@ -179,7 +184,7 @@ export function object<T extends object>(shape: Shape<T>, unknownKeys: UnknownKe
       else read[name] = part;
     }
     for (const key of Object.keys(value)) {
-      if (names.some((name) => name === key)) continue;
+      if (unknownKeys === 'leave' || names.some((name) => name === key)) continue;
       const near = nearest(key, names);
       if (unknownKeys === 'refuse' || near !== null) flawed = true;
       place.report({

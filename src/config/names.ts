@@ -1,5 +1,6 @@
+import { resolve } from 'node:path';
 import { templatePrefix } from '../domain/template.ts';
-import { text, wrong, type Field } from './field.ts';
+import { parsed, text, wrong, type Field } from './field.ts';
 
 /** A segment of a Consul key; it also stands in URLs and on terminals. */
 export function segment(what: string): Field<string> {
@@ -20,3 +21,8 @@ export const namespace: Field<string> = (value, place) => {
 
 /** Why a slot cannot be declared or followed under such a name. */
 export const reservedSlotName = `names that begin with ${templatePrefix} are slotkeeper's own`;
+
+/** A path; one that does not begin at the root counts from where the agent was started, as in Patroni. */
+export const filePath: Field<string> = parsed('a path', (raw) =>
+  raw === '' || raw.includes('\0') ? undefined : resolve(raw),
+);

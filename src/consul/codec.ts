@@ -2,7 +2,7 @@ import { noKeys, type ClusterKeys, type Key, type Member } from '../domain/clust
 import type { DynamicConfig } from '../domain/config.ts';
 import type { Problem } from '../domain/problem.ts';
 import { decodeHistory, decodeSlotHistory } from './codec/history.ts';
-import { decodeFailover, decodeSync, decodeTerms } from './codec/lead.ts';
+import { decodeFailover, decodeFailsafe, decodeSync, decodeTerms } from './codec/lead.ts';
 import { decodeMember } from './codec/member.ts';
 import { describe, readWith, type Complain } from './codec/reading.ts';
 import { decodeOptime, decodeStatus } from './codec/status.ts';
@@ -107,6 +107,7 @@ const decoders: {
   slotHistory: decodeSlotHistory,
   failover: decodeFailover,
   sync: decodeSync,
+  failsafe: decodeFailsafe,
   terms: decodeTerms,
 };
 

@@ -12,11 +12,12 @@ export interface ScopeKeys {
   readonly restartTurn: string;
   readonly failover: string;
   readonly sync: string;
+  readonly failsafe: string;
   readonly terms: string;
   readonly membersPrefix: string;
 }
 
-/** What a key below the prefix is for. Keys that slotkeeper does not read (`failsafe`, …) have no place. */
+/** What a key below the prefix is for. Keys that slotkeeper does not read have no place. */
 export type KeyPlace =
   | { readonly kind: 'member'; readonly name: string }
   | {
@@ -31,6 +32,7 @@ export type KeyPlace =
         | 'restartTurn'
         | 'failover'
         | 'sync'
+        | 'failsafe'
         | 'terms';
     };
 
@@ -52,6 +54,7 @@ export function scopeKeys(namespace: string, scope: string): ScopeKeys {
     restartTurn: `${prefix}slotkeeper/restart_turn`,
     failover: `${prefix}failover`,
     sync: `${prefix}sync`,
+    failsafe: `${prefix}failsafe`,
     terms: `${prefix}slotkeeper/terms`,
     membersPrefix: `${prefix}members/`,
   };
@@ -84,6 +87,8 @@ export function placeOf(keys: ScopeKeys, path: string): KeyPlace | null {
       return { kind: 'failover' };
     case keys.sync:
       return { kind: 'sync' };
+    case keys.failsafe:
+      return { kind: 'failsafe' };
     case keys.terms:
       return { kind: 'terms' };
   }

@@ -100,8 +100,15 @@ export interface ActionKinds {
   /** `term`: under which it may accept writes; null = it starts as a standby. */
   start_server: { fields: { plan: ServerPlan; term: number | null }; result: null };
   stop_server: { fields: { mode: 'fast' | 'immediate'; why: string }; result: null };
+  /**
+   * An earlier run of this agent holds `leader` with a session that nobody renews any more: in one transaction the key
+   * changes over to the present session, so that nobody else can have it in between.
+   */
+  take_over_leader: { fields: { session: string; former: string }; result: Written };
+  /** Under which term a server that runs may accept writes, beside its data (L7). */
+  record_term: { fields: { term: number }; result: null };
   /** Only while the session still holds `leader`, asked of Consul right before. */
-  promote: { fields: { session: string; term: number }; result: null };
+  promote: { fields: { session: string; term: number; newestTimeline: number }; result: null };
   /** A running standby streams from there from now on: by reload where that is enough. */
   follow: { fields: { plan: ServerPlan }; result: null };
   /** Back to where the timeline of `source` branched off; nothing runs afterwards. */
@@ -109,7 +116,8 @@ export interface ActionKinds {
   /** PostgreSQL's configuration files as they are to be, and a reload where something changed. */
   /** Resolves to the settings that need a restart. */
   configure_server: { fields: { plan: ServerPlan }; result: readonly string[] };
-  restart_server: { fields: { plan: ServerPlan; why: RestartReason }; result: null };
+  /** `term`: under which it may accept writes again; null = it is a standby. */
+  restart_server: { fields: { plan: ServerPlan; term: number | null; why: RestartReason }; result: null };
 }
 
 export type ActionKind = keyof ActionKinds;
@@ -146,6 +154,7 @@ export function laneOf(action: Action): string {
     case 'publish_member':
       return 'consul:member';
     case 'acquire_leader':
+    case 'take_over_leader':
     case 'release_leader':
     case 'publish_status':
     case 'publish_initialize':
@@ -172,7 +181,6 @@ export function laneOf(action: Action): string {
     case 'clone':
     case 'remove_data':
     case 'start_server':
-    case 'stop_server':
     case 'promote':
     case 'rewind':
     case 'restart_server':
@@ -187,7 +195,11 @@ export function laneOf(action: Action): string {
       return 'settings';
     case 'log_standby_snapshot':
       return 'snapshot';
+    case 'stop_server':
+      // A fence waits for nothing: what it interrupts was begun while the lease was good.
+      return action.mode === 'immediate' ? 'fence' : 'server';
     case 'save_ledger':
+    case 'record_term':
       return 'ledger';
     case 'create_logical_slot':
     case 'create_template':

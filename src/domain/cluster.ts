@@ -1,6 +1,6 @@
 import type { DynamicConfig, Tags } from './config.ts';
 import type { Lsn } from './lsn.ts';
-import type { Bid, FailoverRequest, SyncState, Term } from './lead.ts';
+import type { Bid, FailoverRequest, RestartRequest, SyncState, Term } from './lead.ts';
 import type { Gap, SlotVerdict } from './slot.ts';
 import type { Xid } from './xid.ts';
 
@@ -137,6 +137,10 @@ export interface Member {
   readonly timeline: number | null;
   readonly tags: Tags;
   readonly pendingRestart: boolean;
+  /** A restart that an operator has asked for at a later time; `scheduledAt` is set. */
+  readonly scheduledRestart: RestartRequest | null;
+  /** The member knows that cluster management is paused. */
+  readonly pause: boolean;
   readonly slots: ReadonlyMap<string, SlotVerdict>;
   /** Null = the member is not a slotkeeper. */
   readonly extras: MemberExtras | null;
@@ -180,6 +184,8 @@ export interface ClusterKeys {
   readonly failover: Key<FailoverRequest> | null;
   /** Synchronous mode: who may lead besides the leader. */
   readonly sync: Key<SyncState> | null;
+  /** Failsafe mode: whom the leader has to hear from to go on while Consul is away, by name, with the URL of its REST API. */
+  readonly failsafe: Key<ReadonlyMap<string, string>> | null;
   /** The leaderships so far, oldest first (L7). */
   readonly terms: Key<readonly Term[]> | null;
 }
@@ -198,6 +204,7 @@ export const noKeys: ClusterKeys = {
   restartTurn: null,
   failover: null,
   sync: null,
+  failsafe: null,
   terms: null,
 };
 

@@ -14,8 +14,9 @@ export type ClusterState =
 export interface ControlData {
   readonly systemIdentifier: string;
   readonly state: ClusterState;
-  /** Of the latest checkpoint. */
+  /** Of the latest checkpoint: until the first one after a promotion it is the former timeline. */
   readonly timeline: number;
+  /** Where the record of the latest checkpoint begins: a history holds it that goes on beyond this position. */
   readonly checkpointLsn: Lsn;
   /** Where recovery has to get to; null = it says 0/0. */
   readonly minRecoveryEndLsn: Lsn | null;

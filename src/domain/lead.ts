@@ -68,5 +68,8 @@ export interface RestartRequest {
 export type Guard =
   /** No server here may accept writes, or none does. */
   | { readonly kind: 'none' }
-  /** The server may accept writes until `deadlineMs` of the monotonic clock, under `term`. */
-  | { readonly kind: 'leader'; readonly term: number; readonly deadlineMs: number };
+  /**
+   * The server may accept writes until `deadlineMs` of the monotonic clock, under `term`. `session` holds the leader key:
+   * what has stopped the server gives the key back in its name, so that nobody waits for the session's end.
+   */
+  | { readonly kind: 'leader'; readonly term: number; readonly deadlineMs: number; readonly session: string };

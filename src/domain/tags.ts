@@ -2,17 +2,19 @@ import type { Tags } from './config.ts';
 
 /**
  * What the tags of a member mean, by Patroni's rules: any true-like `nofailover` counts, and without it a
- * `failover_priority` of 0 or less says the same. `raw` keeps every tag as it was given.
+ * `failover_priority` of 0 or less says the same; so with `nosync` and `sync_priority`. `raw` keeps every tag as it was
+ * given.
  */
 export function tagsFrom(raw: Readonly<Record<string, unknown>>): Tags {
   const own = (name: string): unknown => (Object.hasOwn(raw, name) ? raw[name] : undefined);
   const nofailover = own('nofailover') ?? null;
   const priority = own('failover_priority');
+  const nosync = own('nosync') ?? null;
   const replicatefrom = own('replicatefrom');
   return {
     nofailover: nofailover === null ? isAtMostZero(priority) : Boolean(nofailover),
     nostream: isSwitchedOn(own('nostream')),
-    nosync: isSwitchedOn(own('nosync')),
+    nosync: nosync === null ? isAtMostZero(own('sync_priority')) : Boolean(nosync),
     clonefrom: isSwitchedOn(own('clonefrom')),
     failoverPriority: priorityOf(nofailover, priority),
     replicatefrom: typeof replicatefrom === 'string' && replicatefrom !== '' ? replicatefrom : null,

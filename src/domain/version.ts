@@ -25,3 +25,12 @@ export function advanceCanBeStopped(versionNum: number): boolean {
 
 /** The Patroni version whose formats the agent writes: Patroni's tools look at it to know what a member can read. */
 export const patroniFormatVersion = '4.1.0';
+
+/** "15.3" → 150003, "9.6.2" → 90602; null = not a version of PostgreSQL with its minor part. */
+export function versionNumberOf(text: string): number | null {
+  const match = /^([0-9]{1,2})\.([0-9]{1,3})(?:\.([0-9]{1,3}))?$/.exec(text.trim());
+  if (match === null) return null;
+  const [major = 0, second = 0, third = 0] = match.slice(1).map((part) => Number((part as string | undefined) ?? 0));
+  if (major >= 10) return match[3] === undefined ? major * 10_000 + second : null;
+  return match[3] === undefined ? null : major * 10_000 + second * 100 + third;
+}

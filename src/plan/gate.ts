@@ -59,6 +59,8 @@ const backoffOf: Readonly<Record<ActionKind, BackoffPolicy>> = {
   // Whatever has to do with who may write is tried again at once: its deadline does not wait.
   stop_server: promptBackoff,
   promote: promptBackoff,
+  take_over_leader: consulBackoff,
+  record_term: promptBackoff,
   follow: slotBackoff,
   rewind: processBackoff,
   configure_server: slotBackoff,

@@ -1,4 +1,5 @@
 import type { ServerTrouble } from '../domain/server.ts';
+import { leadingTerm } from '../view/lease.ts';
 import { freshLook, holdsLeader, primaries, sessionId } from '../view/select.ts';
 import type { View } from '../view/view.ts';
 import type { Intent } from './intent.ts';
@@ -45,17 +46,22 @@ function isDeposed(view: View): boolean {
 
 /** Whether this member may write what only the leader writes (S6); the transaction checks the lock once more. */
 export function mayPublish(view: View): boolean {
-  return (
-    holdsLeader(view) && freshLook(view)?.role === 'primary' && rivalsOf(view).length === 0 && refusalOf(view) === null
-  );
+  // Where slotkeeper manages the servers the lease says who is the primary, whatever the key of a member says that is gone.
+  const isLeader = view.self.ha === 'manage' ? leadingTerm(view) !== null : holdsLeader(view) && isAlone(view);
+  return isLeader && freshLook(view)?.role === 'primary' && refusalOf(view) === null;
+}
+
+function isAlone(view: View): boolean {
+  return rivalsOf(view).length === 0;
 }
 
 export function rivalsOf(view: View): readonly string[] {
   return primaries(view).filter((name) => name !== view.self.name);
 }
 
-/** Why nothing may be changed on account of the primary: there is more than one. */
+/** Why nothing may be changed on account of the primary: there is more than one. A lease lets nobody else be one. */
 export function severalPrimaries(view: View): string | null {
+  if (view.self.ha === 'manage') return null;
   const names = primaries(view);
   return names.length > 1 ? `several servers say to be the primary: ${names.join(', ')}` : null;
 }
@@ -86,7 +92,7 @@ function formerSession(view: View, session: string): Intent | null {
  * The earlier run may have been killed during a file copy. Its session, which nobody renews, still keeps the others from
  * restarting: ended now, a second standby would be down beside this one.
  */
-function keepsTurn(view: View, former: string): boolean {
+export function keepsTurn(view: View, former: string): boolean {
   return view.consul.keys?.restartTurn?.session === former && freshLook(view) === null;
 }
 

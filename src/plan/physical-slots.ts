@@ -41,7 +41,14 @@ export function planStandbyPhysicalSlots(view: View): readonly Intent[] {
   for (const slot of physicalSlots(look)) {
     const isOurs = view.ledger.slots.get(slot.name)?.made === true;
     const { slots, ignoreSlots } = view.config;
-    if (!isOurs || slots.has(slot.name) || isTransient(slot) || isIgnored(ignoreSlots, slot)) continue;
+    if (
+      !isOurs ||
+      slots.has(slot.name) ||
+      declared.includes(slot.name) ||
+      isTransient(slot) ||
+      isIgnored(ignoreSlots, slot)
+    )
+      continue;
     intents.push(dropUnused(view, slot, 'it was taken out of the configuration'));
   }
   return intents;

@@ -10,6 +10,9 @@ import { gate } from './gate.ts';
 import { planIdleSlots } from './idle-slots.ts';
 import type { Hold, Intent } from './intent.ts';
 import { act, hold } from './intent.ts';
+import { planLead } from './lead/lead.ts';
+import { planServer } from './lead/server.ts';
+import { isHandingOver } from './lead/switchover.ts';
 import { planLeadership } from './leadership.ts';
 import { planNativePrimary } from './native-primary.ts';
 import { planNative } from './native.ts';
@@ -53,7 +56,7 @@ export function plan(view: View): Plan {
   const member = wantedMember(view, [...new Set(problems.map((problem) => problem.code))].sort());
   const local = planLocal(view);
   const intents: readonly Intent[] = [
-    ...planLeadership(view),
+    ...planRole(view),
     ...planMember(view, member),
     ...planPublications(view),
     ...planService(view),
@@ -66,10 +69,17 @@ export function plan(view: View): Plan {
   return { actions, holds, problems, member, lookAgainMs: lookAgainMs(view) };
 }
 
+/** Who leads, and what is to be done to the server for it. */
+function planRole(view: View): readonly Intent[] {
+  return view.self.ha === 'manage' ? [...planLead(view), ...planServer(view)] : planLeadership(view);
+}
+
 /** What is to be changed on this server: nothing at all where slotkeeper cannot do its work (S7). */
 function planLocal(view: View): readonly Intent[] {
   const why = untouchableBecause(view);
   if (why !== null) return [hold('server', why)];
+  // Whatever else would begin now would keep the server from being handed over, or fill the gate again.
+  if (view.self.ha === 'manage' && isHandingOver(view)) return [hold('slots', 'the server is handed over')];
   return [
     // First of those that change settings: a list that names a dead standby freezes every consumer.
     ...planStandbyGate(view),

@@ -188,6 +188,7 @@ function dropUndeclared(view: View, look: ServerLook): Intent[] {
     // Made anew by somebody else, under the name of one that was ours.
     const isOther = slot.type === 'logical' && isOtherIdentity(known?.identity ?? null, slot.identity);
     if (known?.made !== true || isOther || config.slots.has(slot.name) || followed.has(slot.name)) continue;
+    if (slot.type === 'physical' && declaredPhysicalNames(view).includes(slot.name)) continue;
     if (isTransient(slot) || (isIgnored(config.ignoreSlots, slot) && !isTemplateName(slot.name))) continue;
     const why = isTemplateName(slot.name) ? 'a primary needs no template' : 'it was taken out of the configuration';
     intents.push(dropUnused(view, slot, why));

@@ -10,6 +10,7 @@ import { templateDatabases, templateFor, templateIn } from '../view/templates.ts
 import type { View } from '../view/view.ts';
 import { hasRoom, retentionProblems, roomProblem } from './budget.ts';
 import { isFeedbackOverruled } from './feedback.ts';
+import { leadProblems } from './lead/problems.ts';
 import { isTakenByAnother, severalPrimaries } from './leadership.ts';
 import { nativeProblems } from './native-problems.ts';
 import { declaredSlotProblems } from './primary-slots.ts';
@@ -25,6 +26,7 @@ export function problemsOf(view: View): readonly Problem[] {
     ...declaredSlotProblems(view),
     ...gateProblems(view),
     ...nativeProblems(view),
+    ...leadProblems(view),
   ];
 }
 

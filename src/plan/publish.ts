@@ -11,6 +11,8 @@ import { usableTemplates, waitsForSnapshot } from '../view/templates.ts';
 import type { View } from '../view/view.ts';
 import type { Intent } from './intent.ts';
 import { act, hold } from './intent.ts';
+import { managedRole, managedState } from './lead/member-state.ts';
+import { ownBid } from './lead/race.ts';
 import { isTakenByAnother, mayPublish, severalPrimaries } from './leadership.ts';
 import { wantedSlotHistory } from './slot-history.ts';
 import type { StatusChange } from './status.ts';
@@ -30,8 +32,8 @@ export function wantedMember(view: View, problems: readonly string[]): Member {
   return {
     connUrl: self.connUrl,
     apiUrl: self.apiUrl,
-    state: stateOf(view),
-    role: roleOf(view),
+    state: self.ha === 'manage' ? managedState(view) : stateOf(view),
+    role: self.ha === 'manage' ? managedRole(view) : roleOf(view),
     version: patroniFormatVersion,
     xlogLocation: look === null ? null : positionOf(look),
     receiveLsn: look?.receivedLsn ?? null,
@@ -39,7 +41,9 @@ export function wantedMember(view: View, problems: readonly string[]): Member {
     replicationState: fresh === null ? null : replicationStateOf(fresh),
     timeline: look?.timeline ?? null,
     tags: self.tags,
-    pendingRestart: false,
+    pendingRestart: view.memory.lead.pendingRestart.length > 0,
+    scheduledRestart: view.memory.requests.scheduled?.request ?? null,
+    pause: configOf(view).pause,
     slots: new Map(view.verdicts.map((verdict) => [verdict.slot, verdict])),
     extras: {
       agentVersion: self.agentVersion,
@@ -52,7 +56,7 @@ export function wantedMember(view: View, problems: readonly string[]): Member {
       needsFeedback: needsFeedback(view),
       hotStandbyFeedback: look?.settings.hotStandbyFeedback ?? false,
       templates: usableTemplates(view),
-      bid: null,
+      bid: ownBid(view),
       wantsSnapshot: waitsForSnapshot(view) || nativeWantsSnapshot(view),
       problems,
     },

@@ -22,7 +22,8 @@ export function untouchableBecause(view: View): string | null {
   return refusalOf(view) ?? (walLevel === 'logical' ? null : `wal_level is ${walLevel}, logical slots need logical`);
 }
 
-function foreignBecause(view: View, identifier: string): string | null {
+/** Why data with that system identifier does not belong to this scope; null = it does, as far as is known. */
+export function foreignBecause(view: View, identifier: string): string | null {
   const { keys } = view.consul;
   if (keys === null) return null;
   const scope = keys.initialize?.value ?? '';

@@ -2,6 +2,7 @@ import { equal } from '../base/equal.ts';
 import { checkStateOf } from '../domain/check.ts';
 import type { ServiceState } from '../domain/service.ts';
 import { freshLook, holdsLeader } from '../view/select.ts';
+import { standbyClusterOf } from '../view/standby-cluster.ts';
 import type { View } from '../view/view.ts';
 import type { Intent } from './intent.ts';
 import { act } from './intent.ts';
@@ -26,10 +27,18 @@ export function planService(view: View): readonly Intent[] {
 }
 
 function wantedService(view: View): ServiceState {
-  const isPrimary = freshLook(view)?.role === 'primary' && holdsLeader(view);
+  const role = holdsLeader(view) ? roleOfHolder(view) : 'replica';
   return {
-    tags: [isPrimary ? 'primary' : 'replica'],
-    checkPath: isPrimary ? '/primary' : '/replica',
+    tags: [role],
+    checkPath: `/${role}`,
     slots: checkStateOf(view.verdicts),
   };
+}
+
+/** Patroni's words, for tags and REST alike. */
+function roleOfHolder(view: View): 'primary' | 'standby-leader' | 'replica' {
+  const look = freshLook(view);
+  if (look?.role === 'primary') return 'primary';
+  const isStandbyCluster = view.self.ha === 'manage' && standbyClusterOf(view) !== null;
+  return look !== null && isStandbyCluster ? 'standby-leader' : 'replica';
 }

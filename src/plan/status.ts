@@ -11,6 +11,7 @@ import { isTemplateName } from '../domain/template.ts';
 import { majorOf } from '../domain/version.ts';
 import { isMarkedSoon } from '../view/marks.ts';
 import { templatesSince } from '../view/method.ts';
+import { retainedSlots } from '../view/member-slots.ts';
 import { configOf, findSlot, freshLook, isIgnored, isTransient, logicalSlots, physicalSlots } from '../view/select.ts';
 import type { View } from '../view/view.ts';
 import { gateReport } from './standby-gate.ts';
@@ -70,7 +71,7 @@ export function wantedStatus(view: View): Status | null {
     templateLsn: templateLsn(look, look.currentLsn),
     gate: gateReport(view),
   };
-  return { optime: look.currentLsn, slots, retainSlots: view.memory.lastStatus?.retainSlots ?? [], extras };
+  return { optime: look.currentLsn, slots, retainSlots: retainedSlots(view), extras };
 }
 
 /**

@@ -33,7 +33,7 @@ export async function runCommand(
 }
 
 /** A file that is gone with its last user: an agent that is killed meanwhile leaves nothing behind. */
-async function openNameless(): Promise<FileHandle> {
+export async function openNameless(): Promise<FileHandle> {
   const folder = await mkdtemp(join(tmpdir(), 'slotkeeper-'));
   try {
     return await open(join(folder, 'output'), 'w+', 0o600);
@@ -42,7 +42,8 @@ async function openNameless(): Promise<FileHandle> {
   }
 }
 
-async function endOf(file: FileHandle, bytes: number): Promise<string> {
+/** The last `bytes` of what was written to it, without spaces at the ends. */
+export async function endOf(file: FileHandle, bytes: number): Promise<string> {
   const { size } = await file.stat();
   const length = Math.min(size, bytes);
   const { buffer } = await file.read(Buffer.alloc(length), 0, length, size - length);
@@ -73,7 +74,7 @@ function waitForEnd(command: Command, outputFd: number, clock: Clock, timeoutMs:
 }
 
 /** What the agent knows by its environment is no business of the server, whose environment others can read. */
-function withoutSecrets(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+export function withoutSecrets(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const secret = /PASSWORD|PASSWD|TOKEN|SECRET|^PGPASSFILE$|^CONSUL_|^PATRONI_|^SLOTKEEPER_|^NODE_OPTIONS$/i;
   return Object.fromEntries(Object.entries(environment).filter(([name]) => !secret.test(name)));
 }

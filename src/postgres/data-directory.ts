@@ -68,7 +68,7 @@ export async function postmasterPid(directory: DataDirectory): Promise<number | 
   // A server that is not run by a postmaster (single-user) writes its number with a minus.
   const pid = Math.abs(Number.parseInt(text, 10));
   if (!Number.isInteger(pid) || pid === 0 || !isAlive(pid)) return null;
-  return (await worksElsewhere(pid, directory)) ? null : pid;
+  return (await hasEnded(pid)) || (await worksElsewhere(pid, directory)) ? null : pid;
 }
 
 /** Whether a server has left its lock file there, running or crashed; a clean stop removes it. */
@@ -84,6 +84,12 @@ function isAlive(pid: number): boolean {
     // EPERM: it is there, and another user's.
     return error instanceof Error && 'code' in error && error.code === 'EPERM';
   }
+}
+
+/** A process that has ended stays in the table until its parent collects it, which in a container may be never. */
+async function hasEnded(pid: number): Promise<boolean> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  return /\) [ZX] /.test(stat);
 }
 
 /** A postmaster's working directory is its data directory; where the system shows it, a recycled number is found out. */

@@ -1,5 +1,5 @@
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 
 /** Whose a file in a data directory is: everything there must be readable by the server and by `pg_basebackup`. */
 export interface Ownership {
@@ -41,9 +41,12 @@ export async function renameDurably(from: string, to: string): Promise<void> {
   if (dirname(from) !== dirname(to)) await syncDirectory(dirname(from));
 }
 
+/** Base backups pass over files of such names (PostgreSQL's own temporary ones): one that is being written stops none. */
+const draftPrefix = 'pgsql_tmp.';
+
 /** Replaces a file so that after a crash there is either the old one or the new one, whole. */
 export async function replaceFile(path: string, contents: Uint8Array | string, owner: Ownership): Promise<void> {
-  const draft = `${path}.tmp`;
+  const draft = join(dirname(path), `${draftPrefix}${basename(path)}`);
   try {
     await writeSynced(draft, contents, owner);
     await renameDurably(draft, path);

@@ -32,8 +32,13 @@ export interface ManagedServer {
    * ending are, too. `immediate`: no write is accepted from the moment of the call on, at the price of a crash recovery.
    */
   stop(mode: 'fast' | 'immediate', signal: AbortSignal): Promise<void>;
-  /** Writes the term down, runs `pre_promote`, promotes, and resolves when the server accepts writes. */
-  promote(term: number, signal: AbortSignal): Promise<void>;
+  /**
+   * Writes the term down, runs `pre_promote`, promotes, and resolves when the server accepts writes. Its timeline's number
+   * is greater than `newestTimeline`: one number for two lines of WAL is what PostgreSQL can't tell.
+   */
+  promote(term: number, newestTimeline: number, signal: AbortSignal): Promise<void>;
+  /** Writes down under which term a primary that runs may accept writes (L7). Not longer than a moment. */
+  recordTerm(term: number, signal: AbortSignal): Promise<void>;
   /** Writes down how a standby streams; a reload, or (below PostgreSQL 13) a restart. */
   follow(plan: ServerPlan, signal: AbortSignal): Promise<void>;
   /** pg_rewind against the running primary `source`; the directory then is one of a standby of it. */

@@ -70,6 +70,19 @@ function effectsOf(done: Done, tookMs: number): readonly AgentEvent[] {
       const settings = [{ name: 'primary_conninfo', value: `dbname=${action.database}` }];
       return [{ kind: 'settings_changed', settings, why: "PostgreSQL's own synchronisation connects to a database" }];
     }
+    case 'bootstrap':
+    case 'promote':
+    case 'restart_server':
+      return [{ kind: 'server_managed', action: action.kind, detail: null, tookMs }];
+    case 'clone':
+    case 'rewind':
+      return [{ kind: 'server_managed', action: action.kind, detail: action.source.member, tookMs }];
+    case 'remove_data':
+    case 'stop_server':
+      return [{ kind: 'server_managed', action: action.kind, detail: action.why, tookMs }];
+    case 'start_server':
+    case 'follow':
+      return [{ kind: 'server_managed', action: action.kind, detail: action.plan.upstream?.member ?? null, tookMs }];
     default:
       return [];
   }

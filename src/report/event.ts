@@ -5,6 +5,20 @@ import type { Problem } from '../domain/problem.ts';
 import type { Role, ServerTrouble } from '../domain/server.ts';
 import type { Gap, SlotVerdict, Verdict } from '../domain/slot.ts';
 
+/** The actions that change what the server is, or whether it runs. */
+export type ManagedAction = Extract<
+  ActionKind,
+  | 'bootstrap'
+  | 'clone'
+  | 'remove_data'
+  | 'start_server'
+  | 'stop_server'
+  | 'promote'
+  | 'follow'
+  | 'rewind'
+  | 'restart_server'
+>;
+
 /**
  * Everything that the agent says of itself, declared once. The log, and whoever else wants to know, are subscribers of
  * one stream of these; the table of words for the log is a mapped type over this interface, so that an event without
@@ -14,6 +28,12 @@ export interface EventKinds {
   /** `from` null = this run of the agent sees the server for the first time. */
   role_changed: { from: Role | null; to: Role; timeline: number };
   leader_changed: { from: string | null; to: string | null };
+  /** What slotkeeper has done to the server that it manages. `detail`: to whom or why, where there is more to say. */
+  server_managed: { action: ManagedAction; detail: string | null; tookMs: number };
+  /** The process that stops the server when the agent can't has something to say. */
+  lifeline_said: { text: string };
+  /** A command of the operator's that was run at a change; `trouble` null = it ended well. */
+  callback_ended: { callback: string; role: string; trouble: string | null; output: string };
   member_joined: { member: string };
   member_left: { member: string };
 
@@ -78,7 +98,9 @@ export interface EventKinds {
   /** The last good configuration stays in force. */
   config_refused: { index: number; why: string };
   config_removed: object;
-  config_written: { method: 'PATCH' | 'PUT'; client: string | null };
+  config_written: { method: string; client: string | null };
+  /** An operator's command came over REST. */
+  command_answered: { method: string; path: string; client: string | null; status: number };
 
   rest_listening: { url: string };
   rest_access_refused: { method: string; path: string; client: string | null };

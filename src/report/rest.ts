@@ -6,17 +6,23 @@ import { describeError } from '../base/errors.ts';
 import type { Turn } from '../plan/plan.ts';
 import type { AgentEvent } from './event.ts';
 import { redact } from './redact.ts';
-import type { Credentials } from './rest/access.ts';
+import type { AgentRequest } from '../domain/request.ts';
+import type { TlsOptions } from 'node:tls';
+import type { Access } from './rest/access.ts';
 import type { Moment } from './rest/answer.ts';
-import { handle } from './rest/handler.ts';
+import { followMoments } from './rest/following.ts';
+import { handle, idleTimeoutMs } from './rest/handler.ts';
 import { routes, type RouteOptions } from './rest/routes.ts';
 
-export interface RestOptions extends RouteOptions {
+export interface RestOptions extends Omit<RouteOptions, 'commands'> {
   readonly listen: { readonly host: string; readonly port: number };
-  /** Certificate and key in PEM form; null = plain HTTP. */
-  readonly tls: { readonly cert: string; readonly key: string } | null;
-  /** Who may change the configuration; null = everybody. */
-  readonly credentials: Credentials | null;
+  /** As `loadTls` reads it; null = plain HTTP. */
+  readonly tls: TlsOptions | null;
+  /** Who may change something. */
+  readonly access: Access;
+  readonly extraHeaders: Readonly<Record<string, string>>;
+  /** Where the key `failover` is written, and how a request gets into the agent's loop; null = slotkeeper observes. */
+  readonly commands: { readonly failoverKey: string; readonly ask: (request: AgentRequest) => void } | null;
   readonly clock: Pick<Clock, 'monotonicMs' | 'wallMs'>;
   readonly report: (event: AgentEvent) => void;
 }
@@ -44,7 +50,6 @@ const limits = {
   maxHeaderSize: 16_384,
 } satisfies ServerOptions;
 const mostConnections = 256;
-const idleTimeoutMs = 30_000;
 const closingMs = 1_000;
 
 /** Starts the server; resolves when it listens. Rejects with ListenError. */
@@ -53,7 +58,13 @@ export async function openRest(options: RestOptions): Promise<RestServer> {
   const { clock, report } = options;
   const moment = (): Moment | null =>
     newest === null ? null : { ...newest, nowMs: clock.monotonicMs(), nowWallMs: clock.wallMs() };
-  const handlerOptions = { resources: routes(options), moment, credentials: options.credentials, report };
+  const following = followMoments(moment);
+  let lastId = 0;
+  const nextId = (): number => (lastId += 1);
+  const { consul } = options.config;
+  const commands = options.commands === null ? null : { ...options.commands, consul, nextId, following };
+  const { access, extraHeaders } = options;
+  const handlerOptions = { resources: routes({ ...options, commands }), moment, access, extraHeaders, report };
 
   const server = createServer(options.tls);
   server.on('request', (request, response) => void handle(handlerOptions, request, response));
@@ -68,8 +79,12 @@ export async function openRest(options: RestOptions): Promise<RestServer> {
     url,
     show: (turn) => {
       newest = { turn, turnAtMs: clock.monotonicMs() };
+      following.shown();
     },
-    close: () => close(server),
+    close: () => {
+      following.end();
+      return close(server);
+    },
   };
 }
 

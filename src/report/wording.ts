@@ -1,5 +1,5 @@
 import type { VerdictKind } from '../domain/slot.ts';
-import type { AgentEvent, EventKind, EventOf } from './event.ts';
+import type { AgentEvent, EventKind, EventOf, ManagedAction } from './event.ts';
 import { loudnessOf, type Loudness } from './loudness.ts';
 import { plainObject } from './plain.ts';
 
@@ -18,12 +18,28 @@ const error = (text: string): Words => ({ level: 'error', text });
 /** Louder with the age of what it tells. */
 const aging = (ageMs: number, text: string): Words => ({ level: loudnessOf(ageMs), text });
 
+const managedWords: Readonly<Record<ManagedAction, string>> = {
+  bootstrap: 'a new cluster was made',
+  clone: 'the data of another member was copied',
+  remove_data: 'the data directory was cleared',
+  start_server: 'the server was started',
+  stop_server: 'the server was stopped',
+  promote: 'the server was promoted',
+  follow: 'the server streams from another member',
+  rewind: 'the server was rewound',
+  restart_server: 'the server was restarted',
+};
+
 const table: { readonly [K in EventKind]: WordsOf<K> } = {
   role_changed: ({ from, to }) => {
     if (from === null) return info(to === 'primary' ? 'this server is a primary' : 'this server is a standby');
     return warn(to === 'primary' ? 'this server was promoted to primary' : 'this server became a standby');
   },
   leader_changed: ({ to }) => (to === null ? warn('nobody holds the leader key') : info('leader key taken')),
+  server_managed: ({ action }) => warn(managedWords[action]),
+  lifeline_said: ({ text }) => warn(`lifeline: ${text}`),
+  callback_ended: ({ trouble }) =>
+    trouble === null ? info('a callback has run') : warn('a callback did not do its work'),
   member_joined: () => info('a member joined the cluster'),
   member_left: () => info('a member left the cluster'),
 
@@ -80,9 +96,12 @@ const table: { readonly [K in EventKind]: WordsOf<K> } = {
   config_refused: () => error('cluster configuration refused: the last good one stays in force'),
   config_removed: () => warn('cluster configuration removed from Consul: the last good one stays in force'),
   config_written: () => info('cluster configuration written over REST'),
+  command_answered: ({ status }) =>
+    status < 400 ? info('command over REST done') : warn('command over REST not done'),
 
   rest_listening: () => info('REST server listens'),
-  rest_access_refused: () => warn('REST request without the right user name and password refused'),
+  rest_access_refused: () =>
+    warn('REST request refused: not from there, or not without the right certificate, user name and password'),
   rest_request_failed: () => error('this is a bug in slotkeeper: a REST request failed'),
 };
 

@@ -12,8 +12,10 @@ import { createConsulClient, type ConsulClient } from '../consul/client.ts';
 import { startConsul, type ConsulAgent, type ConsulConfig } from './consul-server.ts';
 import { findConsul, findPostgres } from './locate.ts';
 import { freePort } from './ports.ts';
-import { startPrimary, startStandby, type PostgresServer } from './postgres-server.ts';
-import type { Setting } from './postgres-options.ts';
+import { emptyServer, startPrimary, startStandby, type PostgresServer } from './postgres-server.ts';
+import { makeOwned } from './base-backup.ts';
+import type { PostgresOptions, Setting } from './postgres-options.ts';
+import { serverSettings } from './postgres-settings.ts';
 import type { Sandbox, SandboxProcess } from './processes.ts';
 
 export interface MemberSpec {
@@ -29,6 +31,10 @@ export interface ClusterOptions {
   /** Undefined = whichever PostgreSQL is found first. */
   readonly major?: number;
   readonly settings?: Readonly<Record<string, Setting>>;
+  /** `manage`: nothing is there but empty folders, and the agents make the cluster. */
+  readonly ha?: 'observe' | 'manage';
+  /** `manage`: what the cluster's configuration is to be from the start. */
+  readonly dynamicConfig?: Readonly<Record<string, unknown>>;
   readonly consulConfig?: ConsulConfig;
   /** Over what an agent's YAML says by default. */
   readonly agentConfig?: Readonly<Record<string, unknown>>;
@@ -86,17 +92,19 @@ export async function startCluster(sandbox: Sandbox, options: ClusterOptions): P
   const members = new Map<string, SandboxMember>();
   let primary: PostgresServer | null = null;
   for (const spec of options.members) {
-    sandbox.progress(`starting PostgreSQL ${postgres.major} for ${spec.name}`);
+    if (options.ha !== 'manage') sandbox.progress(`starting PostgreSQL ${postgres.major} for ${spec.name}`);
     const settings = options.settings ?? {};
     const server: PostgresServer =
-      primary === null
-        ? await startPrimary(sandbox, { name: spec.name, postgres, settings })
-        : await startStandby(sandbox, {
-            name: spec.name,
-            postgres,
-            settings,
-            upstream: spec.upstream === null ? primary : serverOf(members, spec.upstream),
-          });
+      options.ha === 'manage'
+        ? await makePlace(sandbox, { name: spec.name, postgres, settings })
+        : primary === null
+          ? await startPrimary(sandbox, { name: spec.name, postgres, settings })
+          : await startStandby(sandbox, {
+              name: spec.name,
+              postgres,
+              settings,
+              upstream: spec.upstream === null ? primary : serverOf(members, spec.upstream),
+            });
     primary ??= server;
     members.set(spec.name, {
       name: spec.name,
@@ -152,6 +160,13 @@ export async function startCluster(sandbox: Sandbox, options: ClusterOptions): P
   };
 }
 
+/** Where an agent will make a server. */
+async function makePlace(sandbox: Sandbox, options: PostgresOptions): Promise<PostgresServer> {
+  const server = await emptyServer(sandbox, options);
+  await makeOwned(join(server.home, 'log'));
+  return server;
+}
+
 function serverOf(members: ReadonlyMap<string, SandboxMember>, name: string): PostgresServer {
   const member = members.get(name);
   if (member === undefined) throw new Error(`${name} has to come before the members that stream from it`);
@@ -175,7 +190,7 @@ async function setUpAgent(
     stringify({
       scope: options.scope,
       name: spec.name,
-      ha: 'observe',
+      ha: options.ha ?? 'observe',
       consul: { host: `${host}:${port}` },
       restapi: { listen: `127.0.0.1:${restPort}`, connect_address: `127.0.0.1:${restPort}` },
       postgresql: {
@@ -186,7 +201,9 @@ async function setUpAgent(
         authentication: {
           superuser: { username: 'postgres', ...(server.password === undefined ? {} : { password: server.password }) },
         },
+        ...(options.ha === 'manage' ? managedPostgres(server, options) : {}),
       },
+      ...(options.ha === 'manage' ? { bootstrap: bootstrap(server, options) } : {}),
       ...(spec.tags === undefined ? {} : { tags: spec.tags }),
       ...options.agentConfig,
     }),
@@ -220,6 +237,29 @@ async function setUpAgent(
       await current().kill();
     },
     log: () => readFile(logFile, 'utf8').catch(() => ''),
+  };
+}
+
+/** Settings that Patroni, and so slotkeeper, takes from the cluster's configuration only: members have to agree on them. */
+const agreed = ['max_connections', 'max_worker_processes', 'max_wal_senders', 'max_replication_slots', 'wal_log_hints'];
+/** What the agent says itself. */
+const own = ['port', 'listen_addresses', 'wal_level', 'hot_standby'];
+
+/** The settings that the sandbox gives to servers that it makes itself. */
+function managedPostgres(server: PostgresServer, options: ClusterOptions): Readonly<Record<string, unknown>> {
+  const local = Object.entries(serverSettings(server)).filter(([name]) => ![...agreed, ...own].includes(name));
+  return {
+    parameters: { ...Object.fromEntries(local), fsync: false, ...options.settings },
+    pg_hba: ['local all all trust', 'host all all 127.0.0.1/32 trust', 'host replication all 127.0.0.1/32 trust'],
+    pgpass: join(server.home, 'pgpass'),
+  };
+}
+
+function bootstrap(server: PostgresServer, { dynamicConfig }: ClusterOptions): Readonly<Record<string, unknown>> {
+  const parameters = Object.entries(serverSettings(server)).filter(([name]) => agreed.includes(name));
+  return {
+    dcs: { postgresql: { use_pg_rewind: true, parameters: Object.fromEntries(parameters) }, ...dynamicConfig },
+    initdb: [{ encoding: 'UTF8' }, { locale: 'C' }, 'no-sync', 'data-checksums'],
   };
 }
 

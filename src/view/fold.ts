@@ -1,7 +1,9 @@
+import type { DiskState } from '../domain/disk.ts';
 import type { Action, Outcome } from '../domain/action.ts';
 import { keyOf, laneOf } from '../domain/action.ts';
 import type { ClusterKeys } from '../domain/cluster.ts';
 import type { ServerLook } from '../domain/server.ts';
+import { leadAfterDisk, leadAfterLook, leadAfterOutcome, leadAfterStart, rememberLead } from './lead-memory.ts';
 import { ledgerAfterLook, ledgerAfterOutcome } from './ledger.ts';
 import {
   memoryAfterKeys,
@@ -15,10 +17,11 @@ import {
 } from './memory.ts';
 import { nativeAfterOutcome, rememberNative } from './native-memory.ts';
 import type { Observation } from './observation.ts';
+import { rememberRequests, requestsAfterOutcome, requestsAfterRequest } from './requests.ts';
 import { currentStatus, sessionId } from './select.ts';
 import { rememberGate } from './standby-gate.ts';
 import { verdictsOf } from './verdict.ts';
-import type { Contact, Failure, Self, Unconfirmed, View } from './view.ts';
+import type { Contact, Failure, RequestMemory, Self, Unconfirmed, View } from './view.ts';
 
 /** How long an effect is waited for at most: a lost observation must not stop a lane for good. */
 const confirmationMs = 5_000;
@@ -57,7 +60,9 @@ export function initialView(self: Self, nowMs: number, nowWallMs: number): View 
 /** The view after one more observation. Pure, total, and the only way in which a View comes to be. */
 export function fold(view: View, observation: Observation): View {
   const timed: View = { ...view, nowMs: Math.max(view.nowMs, observation.atMs), nowWallMs: observation.wallMs };
-  const learnt = rememberGate(rememberNative(remember(learn(timed, observation))));
+  const learnt = rememberRequests(
+    rememberGate(rememberNative(remember(rememberLead(view, learn(timed, observation))))),
+  );
   return withStanding({ ...learnt, verdicts: verdictsOf(learnt) });
 }
 
@@ -91,7 +96,7 @@ function learn(view: View, observation: Observation): View {
         local: { ...view.local, history: { timeline: observation.timeline, switches: observation.switches } },
       };
     case 'disk':
-      return { ...view, local: { ...view.local, disk: observation.disk } };
+      return withDisk(view, observation.disk, observation.startedAtMs);
     case 'ledger':
       return {
         ...view,
@@ -102,7 +107,12 @@ function learn(view: View, observation: Observation): View {
     case 'started':
       return withStarted(view, observation.action);
     case 'outcome':
-      return withOutcome(view, observation.outcome);
+      return withRequests(
+        withOutcome(view, observation.outcome),
+        requestsAfterOutcome(view.memory.requests, observation.outcome),
+      );
+    case 'request':
+      return withRequests(view, requestsAfterRequest(view, observation.request));
     case 'problem': {
       const reported = new Map(view.reported);
       if (observation.present) reported.set(observation.problem.code, observation.problem);
@@ -137,7 +147,7 @@ function withLook(view: View, look: ServerLook, startedAtMs: number): View {
   const isConfirmed = (entry: Unconfirmed): boolean => entry.index === null && startedAtMs >= entry.sinceMs;
   const isTouched = (name: string): boolean =>
     [`slot:${name}`, 'server'].some((lane) => startedAtMs < (view.unconfirmed.get(lane)?.sinceMs ?? -Infinity));
-  const memory = memoryAfterLook(view, look, startedAtMs);
+  const memory = { ...memoryAfterLook(view, look, startedAtMs), lead: leadAfterLook(view, look, startedAtMs) };
   const isUntold = (name: string): boolean => {
     const told = memory.lastStatus?.extras?.logical.get(name)?.incarnation;
     return look.role === 'primary' && told !== undefined && told !== memory.born.get(name);
@@ -160,9 +170,38 @@ function withLook(view: View, look: ServerLook, startedAtMs: number): View {
   };
 }
 
+/**
+ * A server that is down has nothing to look at but its disk: what was done to it is seen there. What was seen before that was
+ * done, or meanwhile, is not how it is now.
+ */
+function withDisk(view: View, disk: DiskState, startedAtMs: number): View {
+  if (diskLanes.some((lane) => view.running.has(lane) || startedAtMs < (view.unconfirmed.get(lane)?.sinceMs ?? 0)))
+    return view;
+  const isConfirmed = (entry: Unconfirmed): boolean => entry.index === null && startedAtMs >= entry.sinceMs;
+  return {
+    ...view,
+    local: { ...view.local, disk },
+    memory: { ...view.memory, lead: leadAfterDisk(view) },
+    unconfirmed: filtered(view.unconfirmed, (entry) => !isConfirmed(entry)),
+  };
+}
+
+/** The lanes of whatever changes the data directory, or whether a server runs there. */
+const diskLanes: readonly string[] = ['server', 'fence'];
+
+/** What was seen on disk before such an action is not known to be so any more. */
+function withoutDisk(view: View, lane: string): View {
+  return diskLanes.includes(lane) ? { ...view, local: { ...view.local, disk: null } } : view;
+}
+
+function withRequests(view: View, requests: RequestMemory): View {
+  return requests === view.memory.requests ? view : { ...view, memory: { ...view.memory, requests } };
+}
+
 function withStarted(view: View, action: Action): View {
   const running = new Map(view.running).set(laneOf(action), { action, sinceMs: view.nowMs });
-  return { ...view, running, memory: memoryAfterStart(view, action) };
+  const memory = { ...memoryAfterStart(view, action), lead: leadAfterStart(view, action) };
+  return withoutDisk({ ...view, running, memory }, laneOf(action));
 }
 
 function withOutcome(view: View, outcome: Outcome): View {
@@ -175,7 +214,8 @@ function withOutcome(view: View, outcome: Outcome): View {
   const effect = effectOf(view, outcome);
   if (effect === null) unconfirmed.delete(lane);
   else unconfirmed.set(lane, effect);
-  const next = { ...view, running, failures, unconfirmed };
+  const lead = leadAfterOutcome(view, outcome);
+  const next = withoutDisk({ ...view, running, failures, unconfirmed, memory: { ...view.memory, lead } }, lane);
   if (outcome.kind === 'failed') {
     // A refused transaction is news about the cluster, not a fault: the next view decides again.
     if (!outcome.failure.refused) failures.set(keyOf(action), failureAfter(view, outcome));
@@ -190,7 +230,7 @@ function withOutcome(view: View, outcome: Outcome): View {
   failures.delete(keyOf(action));
   return {
     ...next,
-    memory: { ...memoryAfterOutcome(view, outcome), native: nativeAfterOutcome(view, outcome) },
+    memory: { ...memoryAfterOutcome(view, outcome), native: nativeAfterOutcome(view, outcome), lead },
     ledger: ledgerAfterOutcome(view, outcome),
     savedLedger: outcome.done.action.kind === 'save_ledger' ? outcome.done.action.ledger : view.savedLedger,
   };

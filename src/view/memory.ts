@@ -6,7 +6,9 @@ import type { Lsn } from '../domain/lsn.ts';
 import type { ServerLook } from '../domain/server.ts';
 import { bornBetween } from './births.ts';
 import { withMissedPromotion } from './missed-promotion.ts';
+import { noLeadMemory } from './lead-memory.ts';
 import { noNativeMemory } from './native-memory.ts';
+import { noRequests } from './requests.ts';
 import type { FollowedSlot } from './select.ts';
 import {
   configOf,
@@ -36,6 +38,8 @@ const maxSkippedCount = 3;
 
 export function noMemory(nowMs: number): Memory {
   return {
+    requests: noRequests,
+    lead: noLeadMemory(nowMs),
     slots: new Map(),
     marksTimeline: null,
     movedAtMs: null,

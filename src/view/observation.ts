@@ -2,6 +2,7 @@ import type { ClusterKeys } from '../domain/cluster.ts';
 import type { Ledger, TimelineSwitch } from '../domain/local.ts';
 import type { DiskState } from '../domain/disk.ts';
 import type { Problem } from '../domain/problem.ts';
+import type { AgentRequest } from '../domain/request.ts';
 import type { ServerLook, ServerTrouble } from '../domain/server.ts';
 import type { Action, Outcome } from '../domain/action.ts';
 import type { SessionState } from './view.ts';
@@ -24,10 +25,12 @@ export type Observation = { readonly atMs: number; readonly wallMs: number } & (
   | { readonly kind: 'timeline_history'; readonly timeline: number; readonly switches: readonly TimelineSwitch[] }
   | { readonly kind: 'ledger'; readonly ledger: Ledger }
   /** What is on disk while no server runs there (`ha: manage`). */
-  | { readonly kind: 'disk'; readonly disk: DiskState }
+  | { readonly kind: 'disk'; readonly startedAtMs: number; readonly disk: DiskState }
   | { readonly kind: 'started'; readonly action: Action }
   | { readonly kind: 'outcome'; readonly outcome: Outcome }
   | { readonly kind: 'problem'; readonly problem: Problem; readonly present: boolean }
+  /** An operator asked something of this member, by REST (`ha: manage`). */
+  | { readonly kind: 'request'; readonly request: AgentRequest }
   /** Nothing but the passing of time. */
   | { readonly kind: 'tick' }
 );

@@ -2,6 +2,7 @@ import { onceForEach } from '../base/once.ts';
 import type { ClusterKeys, Key, LogicalSlotReport, Member, Status } from '../domain/cluster.ts';
 import { leaderName } from '../domain/cluster.ts';
 import type { DynamicConfig, SlotMatcher } from '../domain/config.ts';
+import { defaultConfig } from '../domain/default-config.ts';
 import type { Lsn } from '../domain/lsn.ts';
 import type { ServerLook } from '../domain/server.ts';
 import type { LogicalSlot, PhysicalSlot, Slot } from '../domain/slot.ts';
@@ -9,53 +10,11 @@ import { tableSyncSlotPattern } from '../domain/slot.ts';
 import { isTemplateName } from '../domain/template.ts';
 import type { View } from './view.ts';
 
-/** What holds where the cluster configuration has no key of that name, or no configuration was read yet. */
-export const defaultConfig: DynamicConfig = {
-  ttl: 30,
-  loopWait: 10,
-  retryTimeout: 10,
-  pause: false,
-  slots: new Map(),
-  ignoreSlots: [],
-  failoverSlots: {
-    synchronizeSlotNames: null,
-    dropExtraSlots: true,
-    restart: null,
-    method: 'auto',
-    templateDatabases: [],
-    standbySlotNames: null,
-    standbySlotsMinConfirmed: -1,
-    standbySlotsMaxLagBytes: 16 * 1024 * 1024,
-    standbySlotsGraceSeconds: 10,
-    recreateLost: false,
-  },
-  lead: {
-    maximumLagOnFailoverBytes: 1_048_576,
-    primaryStartTimeout: 300,
-    primaryStopTimeout: 0,
-    failsafeMode: false,
-    checkTimeline: false,
-    synchronousMode: false,
-    synchronousModeStrict: false,
-    synchronousNodeCount: 1,
-    maximumLagOnSyncnodeBytes: -1,
-    memberSlotsTtl: 1_800,
-    promotionGuard: 'prefer',
-    postgresql: {
-      parameters: {},
-      hba: null,
-      ident: null,
-      useSlots: true,
-      usePgRewind: true,
-      removeDataOnRewindFailure: false,
-      removeDataOnDivergedTimelines: false,
-    },
-    standbyCluster: null,
-  },
-};
-
+/** The cluster's configuration; while it has none, what whoever makes the cluster would give it. */
 export function configOf(view: View): DynamicConfig {
-  return view.config ?? defaultConfig;
+  if (view.config !== null) return view.config;
+  const isThereNone = view.consul.keys?.config === null;
+  return (isThereNone ? view.self.managed?.bootstrapConfig : null) ?? defaultConfig;
 }
 
 /** The newest look, only while the server answers. */
@@ -183,7 +142,7 @@ export const ownUpstream = onceForEach((view: View): string | null => {
   return null;
 });
 
-interface Address {
+export interface Address {
   readonly host: string;
   readonly port: number;
 }
@@ -191,7 +150,8 @@ interface Address {
 /** Member keys stay the same objects until they are written anew, and taking a URL apart is work. */
 const addresses = new WeakMap<Key<Member>, Address | null>();
 
-function addressOf(key: Key<Member>): Address | null {
+/** Where a member's server is reached, by its connection URL; null = the key does not say. */
+export function addressOf(key: Key<Member>): Address | null {
   const known = addresses.get(key);
   if (known !== undefined) return known;
   const address = addressIn(key.value?.connUrl ?? null);

@@ -8,6 +8,7 @@ import { isTemplateName } from '../domain/template.ts';
 import { majorOf } from '../domain/version.ts';
 import { undecodableBecause } from './decodable.ts';
 import { mayRestartFor, methodOf, templatesSince } from './method.ts';
+import { memberSlotNames } from './member-slots.ts';
 import { nativeVerdict } from './native.ts';
 import { unprotectedBecause } from './protection.ts';
 import type { FollowedSlot } from './select.ts';
@@ -118,13 +119,17 @@ function declaredPhysical(view: View, look: ServerLook): SlotVerdict[] {
   return verdicts;
 }
 
-/** The physical slots that this server is to have: all that are declared but the one through which it would stream from itself. */
+/**
+ * The physical slots that this server is to have: all that are declared, and those of the other members where slotkeeper
+ * manages the servers; but not the one through which it would stream from itself.
+ */
 export const declaredPhysicalNames = onceForEach((view: View): readonly string[] => {
   const own = view.local.look?.settings.primarySlotName ?? '';
   const mine = slotNameFromMemberName(view.self.name);
-  return [...configOf(view).slots]
-    .filter(([name, slot]) => slot.type === 'physical' && name !== mine && name !== own)
-    .map(([name]) => name);
+  const { slots } = configOf(view);
+  const declared = [...slots].filter(([, slot]) => slot.type === 'physical').map(([name]) => name);
+  const ofMembers = memberSlotNames(view).filter((name) => !slots.has(name));
+  return [...declared, ...ofMembers].filter((name) => name !== mine && name !== own);
 });
 
 function verdictOnStandby(

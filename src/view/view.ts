@@ -1,9 +1,12 @@
 import type { ClusterKeys, Member, SlotHistoryEntry, Status } from '../domain/cluster.ts';
-import type { DynamicConfig, Tags } from '../domain/config.ts';
+import type { DynamicConfig, StandbyClusterConfig, Tags } from '../domain/config.ts';
 import type { DiskState } from '../domain/disk.ts';
 import type { Ledger, TimelineSwitch } from '../domain/local.ts';
 import type { Lsn } from '../domain/lsn.ts';
 import type { Problem } from '../domain/problem.ts';
+import type { RequestOutcome } from '../domain/request.ts';
+import type { RestartRequest, Upstream } from '../domain/lead.ts';
+import type { ServerPlan } from '../domain/managed.ts';
 import type { ServerLook, ServerTrouble, SettingChange } from '../domain/server.ts';
 import type { ServiceState } from '../domain/service.ts';
 import type { SlotVerdict } from '../domain/slot.ts';
@@ -23,6 +26,33 @@ export interface Self {
   readonly registerService: boolean;
   /** `manage`: slotkeeper promotes and demotes; `observe`: somebody else does. */
   readonly ha: 'manage' | 'observe';
+  /** What the agent's file says of the server that it manages; null with `ha: observe`. */
+  readonly managed: ManagedSelf | null;
+}
+
+/** The agent's own part of PostgreSQL's configuration and of what may be done to its data (`ha: manage`). */
+export interface ManagedSelf {
+  /** `listen_addresses`. */
+  readonly listen: string;
+  readonly port: number;
+  /** `postgresql.parameters`; counts more than the cluster's where members need not agree. */
+  readonly parameters: Readonly<Record<string, string>>;
+  /** Lines of `pg_hba.conf` and `pg_ident.conf`; null = what the cluster's configuration says. */
+  readonly hba: readonly string[] | null;
+  readonly ident: readonly string[] | null;
+  /** Null = what the cluster's configuration says. */
+  readonly useSlots: boolean | null;
+  readonly usePgRewind: boolean | null;
+  readonly removeDataOnRewindFailure: boolean | null;
+  readonly removeDataOnDivergedTimelines: boolean | null;
+  /** Whether this agent may make a cluster where there is none. */
+  readonly canBootstrap: boolean;
+  /** `bootstrap.dcs` as the text of the key `config`; null = the file has none. */
+  readonly bootstrapDcs: string | null;
+  /** The same, read: what holds until the cluster has a configuration; null = there is none, or it is wrong. */
+  readonly bootstrapConfig: DynamicConfig | null;
+  /** `bootstrap.dcs.standby_cluster`: a cluster that is made as a standby of another one; null = it is not. */
+  readonly bootstrapStandbyCluster: StandbyClusterConfig | null;
 }
 
 /** How well an outside system can be reached. All times monotonic milliseconds. */
@@ -196,7 +226,67 @@ export interface NativeMemory {
   readonly idle: ReadonlyMap<string, IdleSlot>;
 }
 
+/** What operators have asked of this member and what became of it (`requests.ts`). */
+export interface RequestMemory {
+  /** A restart that waits for its time; it is void once the server has been started for another reason. */
+  readonly scheduled: { readonly request: RestartRequest; readonly serverStartedAtWallMs: number | null } | null;
+  /** A restart that is to be done now. `id` null = it had been scheduled. */
+  readonly restart: {
+    readonly id: number | null;
+    readonly request: RestartRequest;
+    readonly sinceMs: number;
+    /** The server is being stopped and started for it, or has been. */
+    readonly isBegun: boolean;
+  } | null;
+  readonly reload: { readonly id: number; readonly sinceMs: number } | null;
+  /** A fresh copy is wanted: first the data has to go, then it is copied. */
+  readonly reinitialize: {
+    readonly id: number;
+    readonly fromLeader: boolean;
+    readonly sinceMs: number;
+    readonly step: 'remove' | 'copy';
+  } | null;
+  /** By the request's id; of the newest requests only. */
+  readonly outcomes: ReadonlyMap<number, RequestOutcome>;
+}
+
+/** What must be remembered to lead, or to take part in the race for it (`lead-memory.ts`). */
+export interface LeadMemory {
+  /** The newest term of ours that is over, whatever is read of it later (L1). */
+  readonly deposed: { readonly term: number; readonly why: 'lease' | 'session' | 'key' | 'released' } | null;
+  /** Who was last seen to hold the leader key. */
+  readonly lastLeader: { readonly name: string; readonly term: number } | null;
+  /** Nobody holds the leader key: since when, and the newest term that is known of. */
+  readonly vacant: { readonly sinceMs: number; readonly after: number } | null;
+  /** The guard of the newest term in which the server may still be writable; null = it is not, or never led. */
+  readonly guard: { readonly term: number; readonly deadlineMs: number; readonly session: string } | null;
+  /** Since when nothing has shown that the server here accepts no writes; null = it was seen not to. */
+  readonly mayWriteSinceMs: number | null;
+  /** The configuration that the server was last given; null = not by this run of the agent. */
+  readonly applied: ServerPlan | null;
+  /** Settings that need a restart, as the server said when it was last configured. */
+  readonly pendingRestart: readonly string[];
+  /** The term that is written down beside the data of a server that runs, as far as this run did it. */
+  readonly recordedTerm: number | null;
+  /** The server has not answered since. */
+  readonly downSinceMs: number | null;
+  /** A standby has had nobody to stream from since. */
+  readonly streamlessSinceMs: number | null;
+  /** The operator's request that is there, and since when. */
+  readonly request: { readonly index: number; readonly sinceMs: number } | null;
+  /** The server was stopped to hand over in this term. */
+  readonly handover: { readonly term: number } | null;
+  /** Whom the server was last told to stream from: what has no effect is not repeated in a loop. */
+  readonly followed: { readonly upstream: Upstream | null; readonly atMs: number } | null;
+  /** Primary: standbys whose confirmation commits wait for, and where the WAL was when that was first seen. */
+  readonly synchronous: ReadonlyMap<string, Lsn>;
+  /** The other members' physical slots, and when each member was last there (`member-slots.ts`). */
+  readonly memberSlots: ReadonlyMap<string, number>;
+}
+
 export interface Memory {
+  readonly requests: RequestMemory;
+  readonly lead: LeadMemory;
   readonly slots: ReadonlyMap<string, SlotMemory>;
   /** The primary's timeline when the marks `protectedFrom` were taken: another primary protected other rows. */
   readonly marksTimeline: number | null;

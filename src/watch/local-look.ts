@@ -3,6 +3,7 @@ import { describeError } from '../base/errors.ts';
 import type { Ledger } from '../domain/local.ts';
 import type { Problem } from '../domain/problem.ts';
 import type { ServerLook } from '../domain/server.ts';
+import type { ManagedServer } from '../postgres/managed-port.ts';
 import { LedgerError, type LocalServer, ServerError } from '../postgres/port.ts';
 import type { Observation } from '../view/observation.ts';
 import { within } from './patience.ts';
@@ -11,7 +12,7 @@ import { within } from './patience.ts';
 type Undated<O> = O extends Observation ? Omit<O, 'atMs' | 'wallMs'> : never;
 export type LocalNews = Extract<
   Undated<Observation>,
-  { kind: 'look' | 'server_trouble' | 'ledger' | 'timeline_history' | 'problem' }
+  { kind: 'look' | 'server_trouble' | 'disk' | 'ledger' | 'timeline_history' | 'problem' }
 >;
 
 export type Emit = (news: LocalNews) => void;
@@ -36,11 +37,12 @@ const patienceMs = 5_000;
 const historyPauseMs = 10_000;
 
 /**
- * One look, and what follows from it: after the first one that succeeds the ledger (which belongs to the system
+ * One look, and what follows from it: of a managed server that does not run, what is on its disk; after the first one that succeeds the ledger (which belongs to the system
  * identifier that was seen), and on a primary, once for each timeline, its history. Never throws.
  */
 export async function lookOnce(
   server: LocalServer,
+  managed: ManagedServer | null,
   clock: Clock,
   remembered: Remembered,
   emit: Emit,
@@ -49,7 +51,9 @@ export async function lookOnce(
   const startedAtMs = clock.monotonicMs();
   const seen = await answerOf(clock, stop, 'look at the server', (signal) => server.look(signal));
   if (!seen.ok) {
-    emit(await troubleOf(server, clock, seen.error, stop));
+    const trouble = await troubleOf(server, clock, seen.error, stop);
+    emit(trouble);
+    if (managed !== null && trouble.trouble === 'not_running') await inspect(managed, clock, emit, stop);
     return;
   }
   const look = seen.value;
@@ -58,7 +62,22 @@ export async function lookOnce(
   await readHistory(server, clock, remembered, look, emit, stop);
 }
 
-async function troubleOf(server: LocalServer, clock: Clock, error: unknown, stop: AbortSignal): Promise<LocalNews> {
+/** What is on the disk of a server that does not run: there is nothing else to go by. */
+async function inspect(managed: ManagedServer, clock: Clock, emit: Emit, stop: AbortSignal): Promise<void> {
+  const startedAtMs = clock.monotonicMs();
+  const read = await answerOf(clock, stop, 'look at the data directory', (signal) => managed.inspect(signal));
+  if (read.ok) emit({ kind: 'disk', startedAtMs, disk: read.value });
+  const problem = inspectProblem(read.ok ? '' : describeError(read.error));
+  emit({ kind: 'problem', present: !read.ok, problem });
+}
+
+function inspectProblem(what: string): Problem {
+  return { code: 'data_directory_unreadable', severity: 'error', what, fix: null };
+}
+
+type Trouble = Extract<LocalNews, { kind: 'server_trouble' }>;
+
+async function troubleOf(server: LocalServer, clock: Clock, error: unknown, stop: AbortSignal): Promise<Trouble> {
   const interrupted = await answerOf(clock, stop, 'look for an interrupted copy', () => server.copyWasInterrupted());
   return {
     kind: 'server_trouble',

@@ -1,5 +1,6 @@
 import { Observable, Subscription } from 'rxjs';
 import type { Clock } from '../base/clock.ts';
+import type { ManagedServer } from '../postgres/managed-port.ts';
 import type { LocalServer } from '../postgres/port.ts';
 import type { Observation } from '../view/observation.ts';
 import { type Emit, lookOnce, nothingRemembered } from './local-look.ts';
@@ -7,6 +8,8 @@ import { Rhythm } from './rhythm.ts';
 
 export interface LocalWatch {
   readonly server: LocalServer;
+  /** Null = slotkeeper does not manage the server. */
+  readonly managed: ManagedServer | null;
   readonly clock: Clock;
   /** How long to wait between two looks, in milliseconds; the newest value counts, also for a wait that has begun. */
   readonly pace$: Observable<number>;
@@ -18,7 +21,7 @@ export interface LocalWatch {
  * The local server as observations: one look after the other, never two at once, never ending and never failing (what
  * fails is an observation, too). The call under way is aborted when the subscriber leaves.
  */
-export function watchLocal({ server, clock, pace$, nudge$ }: LocalWatch): Observable<Observation> {
+export function watchLocal({ server, managed, clock, pace$, nudge$ }: LocalWatch): Observable<Observation> {
   return new Observable((subscriber) => {
     const stop = new AbortController();
     const rhythm = new Rhythm(clock);
@@ -30,15 +33,20 @@ export function watchLocal({ server, clock, pace$, nudge$ }: LocalWatch): Observ
     inputs.add(pace$.subscribe({ next: (paceMs) => rhythm.setPace(paceMs), error }));
     inputs.add(nudge$.subscribe({ next: () => rhythm.nudge(), error }));
     const emit: Emit = (news) => subscriber.next({ ...news, atMs: clock.monotonicMs(), wallMs: clock.wallMs() });
-    look(server, clock, rhythm, emit, stop.signal).catch(error);
+    look({ server, managed, clock }, rhythm, emit, stop.signal).catch(error);
     return inputs;
   });
 }
 
-async function look(server: LocalServer, clock: Clock, rhythm: Rhythm, emit: Emit, stop: AbortSignal): Promise<void> {
+async function look(
+  { server, managed, clock }: Pick<LocalWatch, 'server' | 'managed' | 'clock'>,
+  rhythm: Rhythm,
+  emit: Emit,
+  stop: AbortSignal,
+): Promise<void> {
   const remembered = nothingRemembered();
   while (!stop.aborted) {
-    await lookOnce(server, clock, remembered, emit, stop);
+    await lookOnce(server, managed, clock, remembered, emit, stop);
     await rhythm.wait();
   }
 }

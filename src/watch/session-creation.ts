@@ -15,6 +15,9 @@ export interface HeldSession {
   readonly renewedAtMs: number;
 }
 
+/** Consul takes no longer one. */
+const longestLockDelaySeconds = 60;
+
 /** The TTLs that Consul takes, as read from its last refusal. */
 export interface TtlBounds {
   readonly minSeconds: number;
@@ -45,7 +48,7 @@ export async function createSession(
     const renewedAtMs = clock.monotonicMs();
     try {
       const id = await answerWithin(clock, limitMs, stop, (signal) =>
-        consul.createSession({ ...spec, ttlSeconds }, signal),
+        consul.createSession({ ...spec, ttlSeconds, lockDelaySeconds: lockDelay(spec, ttlSeconds) }, signal),
       );
       const clampedFrom = ttlSeconds === spec.ttlSeconds ? null : spec.ttlSeconds;
       return { made: { id, spec, ttlSeconds, clampedFrom, renewedAtMs }, bounds };
@@ -57,6 +60,13 @@ export async function createSession(
       return { made: describeError(error), bounds };
     }
   }
+}
+
+/** One that is to outlast the lease has to, also when Consul makes the lease longer. */
+function lockDelay(spec: SessionSpec, ttlSeconds: number): number {
+  return spec.lockDelaySeconds === 0
+    ? 0
+    : Math.min(longestLockDelaySeconds, Math.max(spec.lockDelaySeconds, ttlSeconds));
 }
 
 function clampTtl(ttlSeconds: number, bounds: TtlBounds | null): number {

@@ -16,6 +16,8 @@ export interface SessionKeeping {
   readonly random: () => number;
   /** What the session should be; nothing is created before the first. */
   readonly spec$: Observable<SessionSpec>;
+  /** How long after one renewal the next is sent, where a third of the TTL is too rare. */
+  readonly renewEveryMs?: number | undefined;
   /** Emits when somebody has seen signs that the session is dead: it is renewed at once to find out. */
   readonly suspect$: Observable<unknown>;
 }
@@ -162,7 +164,8 @@ class Keeper {
       this.#show({ kind: 'none', why: 'Consul does not know the session any more' });
     } else {
       this.#renewFailures += 1;
-      this.#renewAtMs = this.#nowMs() + this.#backoffMs(this.#renewFailures);
+      const pauseMs = this.#backoffMs(this.#renewFailures);
+      this.#renewAtMs = this.#nowMs() + Math.min(pauseMs, this.#keeping.renewEveryMs ?? pauseMs);
       this.#report(renewalProblem(answer.why), true);
     }
   }
@@ -177,7 +180,8 @@ class Keeper {
   #renewed(held: HeldSession): void {
     this.#held = held;
     this.#renewFailures = 0;
-    this.#renewAtMs = held.renewedAtMs + (held.ttlSeconds * 1000) / 3;
+    const thirdMs = (held.ttlSeconds * 1000) / 3;
+    this.#renewAtMs = held.renewedAtMs + Math.min(thirdMs, this.#keeping.renewEveryMs ?? thirdMs);
     const { id, ttlSeconds, clampedFrom, renewedAtMs } = held;
     this.#show({ kind: 'held', id, ttlSeconds, clampedFrom, renewedAtMs });
   }

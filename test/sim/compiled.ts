@@ -17,8 +17,11 @@ export interface Program {
   readonly remove: () => Promise<void>;
 }
 
+/** What a file is to say instead of what it says. `file`: its path from the repository's root, with slashes. */
+export type Edit = (file: string, text: string) => string;
+
 /** Translates `entry`, a file of this repository, and all that it imports into a folder of their own. Types are not checked. */
-export async function compiled(entry: string): Promise<Program> {
+export async function compiled(entry: string, edit: Edit = (_file, text) => text): Promise<Program> {
   // Below node_modules, so that packages are found from there.
   const cache = path.join(root, 'node_modules/.cache');
   await mkdir(cache, { recursive: true });
@@ -28,7 +31,7 @@ export async function compiled(entry: string): Promise<Program> {
   const translate = async (file: string): Promise<void> => {
     if (known.has(file)) return;
     known.add(file);
-    const text = await readFile(file, 'utf8');
+    const text = edit(path.relative(root, file).split(path.sep).join('/'), await readFile(file, 'utf8'));
     const to = targetOf(folder, file);
     await mkdir(path.dirname(to), { recursive: true });
     await writeFile(to, ts.transpileModule(text, { compilerOptions: options, fileName: file }).outputText);

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
-import { compiled } from './compiled.ts';
+import { compiled, type Edit } from './compiled.ts';
 import type { RangeReport, SeedRange } from './seed-range.ts';
 
 /** Which seeds: from 1 on, at least so many, and on until the time is over. */
@@ -30,9 +30,16 @@ const rangeLength = 20;
  */
 const nodeOptions = ['--max-semi-space-size=32', '--single-threaded-gc', '--stack-trace-limit=0'];
 
-/** Runs seeds in as many processes as there are cores; none of them begins anything new once a rule was broken. */
-export async function runSeeds({ atLeast, budgetMs }: Wish): Promise<ManySeeds> {
-  const program = await compiled(path.join(import.meta.dirname, 'seed-process.ts'));
+/**
+ * Runs seeds in as many processes as there are cores; none of them begins anything new once a rule was broken. `entry`: the
+ * program of these processes, `edit`: what is to be changed in it.
+ */
+export async function runSeeds(
+  { atLeast, budgetMs }: Wish,
+  entry = path.join(import.meta.dirname, 'seed-process.ts'),
+  edit?: Edit,
+): Promise<ManySeeds> {
+  const program = await compiled(entry, edit);
   const startedAtMs = performance.now();
   const elapsedMs = (): number => performance.now() - startedAtMs;
   const digests = new Map<number, string>();

@@ -31,6 +31,7 @@ export function agentSettings(name: string, tags: Partial<Tags>): AgentSettings 
       canRestart: true,
       registerService: true,
       ha: 'observe',
+      managed: null,
     },
     keys: simKeys,
     service: {

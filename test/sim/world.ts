@@ -1,3 +1,4 @@
+import { NEVER } from 'rxjs';
 import type { AgentPorts, LearntTurn } from '../../src/agent.ts';
 import type { Tags } from '../../src/domain/config.ts';
 import { majorOf } from '../../src/domain/version.ts';
@@ -187,6 +188,7 @@ export class World {
       random: random.next,
       managed: null,
       lifeline: null,
+      requests$: NEVER,
     };
     this.trace.add(member.name, 'agent starts');
     member.agent = runAgent(

@@ -3,6 +3,7 @@ import { decodeDynamicConfig } from '../../src/config/dynamic.ts';
 import type { ConsulPort } from '../../src/consul/port.ts';
 import type { AgentEvent } from '../../src/report/event.ts';
 import { metricsPage, outcomeTally } from '../../src/report/metrics.ts';
+import type { Access } from '../../src/report/rest/access.ts';
 import { openRest, type RestOptions, type RestServer } from '../../src/report/rest.ts';
 import { ConsulState } from '../sim/consul-state.ts';
 import { aKey, aView, nowMs, nowWallMs, someKeys } from './turns.ts';
@@ -26,6 +27,13 @@ export interface Reply {
   readonly body: Record<string, unknown>;
 }
 
+/** Anybody may change something. */
+export const openAccess: Access = {
+  credentials: null,
+  allowlist: { entries: [], includeMembers: false },
+  needsCertificate: false,
+};
+
 const noConsul: Pick<ConsulPort, 'transact'> = {
   transact: () => Promise.reject(new Error('this test writes nothing')),
 };
@@ -38,7 +46,9 @@ export async function startRest(over: Partial<RestOptions> = {}): Promise<RestUn
   const server = await openRest({
     listen: { host: '127.0.0.1', port: 0 },
     tls: null,
-    credentials: null,
+    access: openAccess,
+    extraHeaders: {},
+    commands: null,
     clock: { monotonicMs: () => nowMs + clock.aheadMs, wallMs: () => nowWallMs + clock.aheadMs },
     report: (event) => events.push(event),
     config: { consul: noConsul, key: configKey },

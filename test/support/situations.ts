@@ -5,7 +5,7 @@ import type { ServerLook, ServerSettings } from '../../src/domain/server.ts';
 import { plan } from '../../src/plan/plan.ts';
 import { fold } from '../../src/view/fold.ts';
 import type { Observation } from '../../src/view/observation.ts';
-import { defaultConfig } from '../../src/view/select.ts';
+import { defaultConfig } from '../../src/domain/default-config.ts';
 import type { LocalView, View } from '../../src/view/view.ts';
 import { aKey, aStatus, aView, nowWallMs, someKeys } from './turns.ts';
 

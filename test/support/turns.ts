@@ -6,7 +6,7 @@ import type { ServerLook } from '../../src/domain/server.ts';
 import type { LogicalSlot, PhysicalSlot } from '../../src/domain/slot.ts';
 import { plan, type Plan, type Turn } from '../../src/plan/plan.ts';
 import { initialView } from '../../src/view/fold.ts';
-import { defaultConfig } from '../../src/view/select.ts';
+import { defaultConfig } from '../../src/domain/default-config.ts';
 import { verdictsOf } from '../../src/view/verdict.ts';
 import type { Self, View } from '../../src/view/view.ts';
 
@@ -33,6 +33,7 @@ export function aSelf(name: string, over: Partial<Self> = {}): Self {
     canRestart: true,
     registerService: true,
     ha: 'observe',
+    managed: null,
     ...over,
   };
 }
@@ -208,6 +209,8 @@ export function aMember(name: string, over: Partial<Member> = {}): Member {
     timeline: 1,
     tags: noTags,
     pendingRestart: false,
+    scheduledRestart: null,
+    pause: false,
     slots: new Map([['orders', { slot: 'orders', type: 'logical', verdict: { kind: 'ready' }, position: 0x3000n }]]),
     extras: {
       agentVersion: '0.1.0',

@@ -45,12 +45,13 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   rx: ['base'],
   consul: ['base', 'domain'],
   postgres: ['base', 'domain'],
+  lifeline: ['base', 'domain', 'consul', 'postgres'],
   config: ['base', 'domain', 'postgres'],
   watch: ['base', 'domain', 'view', 'consul', 'postgres'],
   act: ['base', 'domain', 'view', 'consul', 'postgres', 'watch'],
   report: ['base', 'domain', 'view', 'plan', 'consul', 'config'],
   'agent.ts': ['base', 'domain', 'view', 'plan', 'rx', 'consul', 'postgres', 'watch', 'act'],
-  'ports.ts': ['base', 'config', 'consul', 'postgres', 'agent.ts'],
+  'ports.ts': ['base', 'config', 'consul', 'postgres', 'lifeline', 'agent.ts'],
   'run.ts': ['base', 'domain', 'view', 'plan', 'config', 'report', 'agent.ts', 'ports.ts'],
   'dry-turn.ts': ['base', 'domain', 'view', 'plan', 'config', 'consul', 'postgres', 'watch', 'agent.ts', 'ports.ts'],
   sandbox: ['base', 'domain', 'config', 'consul'],
@@ -119,7 +120,11 @@ describe('time, chance and the end of the process', () => {
 
 describe('files', () => {
   test('none is dead: each is reached from the program, the scripts or the bench', () => {
-    const entries = ['src/bin.ts', ...['scripts', 'test/bench'].flatMap(filesBelow).flatMap(({ imports }) => imports)];
+    const entries = [
+      'src/bin.ts',
+      'src/lifeline/main.ts',
+      ...['scripts', 'test/bench'].flatMap(filesBelow).flatMap(({ imports }) => imports),
+    ];
     const reached = new Set<string>();
     const visit = (name: string): void => {
       if (reached.has(name)) return;

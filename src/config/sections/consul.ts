@@ -37,6 +37,8 @@ export interface ConsulConfig {
   readonly serviceTags: readonly string[];
   readonly serviceCheckIntervalSeconds: number;
   readonly serviceCheckTlsServerName: string | null;
+  /** slotkeeper's own (`ha: manage`): whether the death of an agent or server is to free the leader key at once. */
+  readonly fastFailover: boolean;
 }
 
 const defaultPort = 8500;
@@ -81,6 +83,7 @@ const declaration = object(
     service_tags: optional(list(name, 'a list of tags'), []),
     service_check_interval: optional(duration, 5),
     service_check_tls_server_name: optional(name, null),
+    fast_failover: optional(bool, true),
   },
   'tell',
 );
@@ -114,5 +117,6 @@ export const consulSection: Field<ConsulConfig> = (value, place) => {
     serviceTags: read.service_tags,
     serviceCheckIntervalSeconds: read.service_check_interval,
     serviceCheckTlsServerName: read.service_check_tls_server_name,
+    fastFailover: read.fast_failover,
   };
 };

@@ -1,4 +1,4 @@
-import { child, choice, isMap, object, optional, ownValue, parsed, wrong, type Field } from '../field.ts';
+import { child, choice, isMap, object, optional, ownValue, parsed, unused, wrong, type Field } from '../field.ts';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 
@@ -24,7 +24,24 @@ const level: Field<LogLevel> = parsed('DEBUG, INFO, WARNING, ERROR or CRITICAL (
   return Object.hasOwn(levels, word) ? levels[word] : undefined;
 });
 
-const declaration = object({ level: optional(level, 'info'), type: optional(choice('plain', 'json'), null) }, 'tell');
+const declaration = object(
+  {
+    level: optional(level, 'info'),
+    type: optional(choice('plain', 'json'), null),
+    // The log goes to standard output, each line as it is: whoever starts the agent keeps it.
+    traceback_level: unused,
+    dateformat: unused,
+    static_fields: unused,
+    max_queue_size: unused,
+    dir: unused,
+    file_num: unused,
+    file_size: unused,
+    mode: unused,
+    loggers: unused,
+    deduplicate_heartbeat_logs: unused,
+  },
+  'tell',
+);
 
 /**
  * The section `log`. The format is `format: json | plain`, or Patroni's `type`; Patroni's own `format` is a pattern of

@@ -12,9 +12,13 @@ import {
   parsed,
   refuse,
   text,
+  unsupported,
+  unused,
   wrong,
   type Field,
+  type Place,
 } from '../field.ts';
+import { filePath } from '../names.ts';
 import { commandsSection } from './commands.ts';
 import { credentials } from './credentials.ts';
 
@@ -22,6 +26,8 @@ import { credentials } from './credentials.ts';
 export interface PostgresConfig {
   /** How the agent itself reaches the server. */
   readonly address: Address;
+  /** Where the server listens. */
+  readonly listen: ListenAddress;
   /** How the other members reach it. */
   readonly connectAddress: HostPort;
   /** Goes into the member key, as Patroni writes it. */
@@ -41,48 +47,105 @@ const defaultSocketFolder = '/var/run/postgresql';
 const address: Field<HostPort> = parsed('host:port', (raw) => parseAddress(raw, defaultPort));
 const listen: Field<ListenAddress> = parsed('host[,host…]:port', (raw) => parseListen(raw, defaultPort));
 
-const declaration = object(
+/** What only counts where slotkeeper manages the server: `managed-postgresql.ts` reads it. */
+const managedNames = [
+  ...['pg_hba', 'pg_ident', 'use_slots', 'use_pg_rewind', 'remove_data_directory_on_rewind_failure'],
+  ...['remove_data_directory_on_diverged_timelines', 'config_dir', 'bin_name', 'user', 'custom_conf', 'recovery_conf'],
+  ...[
+    'config_base_name',
+    'create_replica_methods',
+    'create_replica_method',
+    'basebackup',
+    'pre_promote',
+    'before_stop',
+    'callbacks',
+  ],
+];
+
+const shape = {
+  listen: optional(listen, { hosts: ['localhost'], port: defaultPort }),
+  connect_address: optional(address, null),
+  data_dir: filePath,
+  bin_dir: optional(
+    text('an absolute path, or empty: on the PATH', (raw) => raw === '' || raw.startsWith('/')),
+    '',
+  ),
+  database: optional(text('the name of a database'), 'postgres'),
+  authentication: optional(
+    object(
+      { superuser: optional(credentials, null), replication: optional(credentials, null), rewind: anything },
+      'tell',
+    ),
+    { superuser: null, replication: null },
+  ),
+  use_unix_socket: optional(bool, false),
+  use_unix_socket_repl: unused,
+  proxy_address: unused,
+  pgpass: optional(text('a file name'), null),
+  passfile: optional(text('a file name'), null),
+  pg_ctl_timeout: optional(integer(1, 86_400), 60),
+  commands: commandsSection,
+  // Whoever promotes also sets these.
+  parameters: anything,
+};
+
+const observed = object(
+  { ...shape, krbsrvname: unused, ...Object.fromEntries(managedNames.map((name) => [name, unused])) },
+  'tell',
+);
+const managed = object(
   {
-    listen: optional(listen, { hosts: ['localhost'], port: defaultPort }),
-    connect_address: optional(address, null),
-    data_dir: text('an absolute path', (raw) => raw.startsWith('/')),
-    bin_dir: optional(
-      text('an absolute path, or empty: on the PATH', (raw) => raw === '' || raw.startsWith('/')),
-      '',
-    ),
-    database: optional(text('the name of a database'), 'postgres'),
-    authentication: optional(
-      object(
-        { superuser: optional(credentials, null), replication: optional(credentials, null), rewind: anything },
-        'tell',
-      ),
-      { superuser: null, replication: null },
-    ),
-    use_unix_socket: optional(bool, false),
-    pgpass: optional(text('a file name'), null),
-    passfile: optional(text('a file name'), null),
-    pg_ctl_timeout: optional(integer(1, 86_400), 60),
-    commands: commandsSection,
-    // Whoever promotes also sets these.
-    parameters: anything,
+    ...shape,
+    krbsrvname: unsupported('slotkeeper does not know Kerberos'),
+    pgpass: anything,
+    commands: unsupported('with ha: manage slotkeeper starts and stops the server itself'),
+    ...Object.fromEntries(managedNames.map((name) => [name, anything])),
   },
   'tell',
 );
 
-/** The section `postgresql`. Roles without a name are `postgres`. */
+/** The section `postgresql` where something else promotes. Roles without a name are `postgres`. */
 export const postgresSection: Field<PostgresConfig> = (value, place) => {
-  const read = declaration(value, place);
-  if (read === wrong) return wrong;
+  const read = observed(value, place);
+  return read === wrong ? wrong : postgresConfig(value, { ...read, passfile: read.passfile ?? read.pgpass }, place);
+};
+
+/** The same where slotkeeper manages the server. `methods`: the sections in it that belong to replica methods. */
+export function managedPostgresSection(methods: readonly string[]): Field<PostgresConfig> {
+  return (value, place) => {
+    const own = isMap(value)
+      ? Object.fromEntries(Object.entries(value).filter(([key]) => !methods.includes(key)))
+      : value;
+    const read = managed(own, place);
+    return read === wrong ? wrong : postgresConfig(value, read, place);
+  };
+}
+
+interface ReadSection {
+  readonly listen: ListenAddress;
+  readonly connect_address: HostPort | null;
+  readonly data_dir: string;
+  readonly bin_dir: string;
+  readonly database: string;
+  readonly authentication: Readonly<Record<'superuser' | 'replication', Omit<Credentials, 'passfile'> | null>>;
+  readonly use_unix_socket: boolean;
+  readonly passfile: string | null;
+  readonly pg_ctl_timeout: number;
+  readonly commands: ControlSettings | null;
+}
+
+function postgresConfig(section: unknown, read: ReadSection, place: Place): PostgresConfig | typeof wrong {
   const connectHost = read.connect_address?.host ?? read.listen.hosts.find((host) => !isWildcard(host));
   if (connectHost === undefined) {
     const why = 'host:port, how others reach this server: postgresql.listen names no host';
     return refuse(child(place, 'connect_address'), 'missing', null, why);
   }
   const { superuser, replication } = read.authentication;
-  const passfile = read.passfile ?? read.pgpass;
+  const { passfile } = read;
   const connectAddress = read.connect_address ?? { host: connectHost, port: read.listen.port };
   return {
-    address: { host: localHost(value, read), port: read.listen.port, database: read.database },
+    address: { host: localHost(section, read), port: read.listen.port, database: read.database },
+    listen: read.listen,
     connectAddress,
     connUrl: `postgres://${formatAddress(connectAddress)}/${encodeURIComponent(read.database)}`,
     dataDir: read.data_dir,
@@ -91,7 +154,7 @@ export const postgresSection: Field<PostgresConfig> = (value, place) => {
     credentials: { ...(superuser ?? nobody), passfile },
     replicationCredentials: replication === null ? null : { ...replication, passfile },
   };
-};
+}
 
 const nobody: Omit<Credentials, 'passfile'> = {
   user: 'postgres',
@@ -99,15 +162,23 @@ const nobody: Omit<Credentials, 'passfile'> = {
   ssl: { mode: 'prefer', rootCert: null, cert: null, key: null },
 };
 
-/** Where the agent connects: the socket if it shall, else this host by name where the server listens everywhere. */
-function localHost(section: unknown, read: { use_unix_socket: boolean; listen: ListenAddress }): string {
+/**
+ * Where the agent connects: the socket if it shall and if its folder is known, else this host by name where the server
+ * listens everywhere.
+ */
+function localHost(section: unknown, read: Pick<ReadSection, 'use_unix_socket' | 'listen'>): string {
+  const socket = read.use_unix_socket ? socketFolder(section) : null;
+  if (socket !== null) return socket;
   const { hosts } = read.listen;
-  if (!read.use_unix_socket) {
-    if (hosts.some(isWildcard)) return 'localhost';
-    return hosts.find((host) => ['localhost', '127.0.0.1', '::1'].includes(host)) ?? hosts[0] ?? 'localhost';
-  }
+  if (hosts.some(isWildcard)) return 'localhost';
+  return hosts.find((host) => ['localhost', '127.0.0.1', '::1'].includes(host)) ?? hosts[0] ?? 'localhost';
+}
+
+/** Null = the server's sockets are in no folder that has the same name everywhere. */
+function socketFolder(section: unknown): string | null {
   const parameters = isMap(section) ? ownValue(section, 'parameters') : null;
   const folders = isMap(parameters) ? ownValue(parameters, 'unix_socket_directories') : null;
-  const first = typeof folders === 'string' ? (folders.split(',')[0] ?? '').trim() : '';
-  return first.startsWith('/') ? first : defaultSocketFolder;
+  if (typeof folders !== 'string') return defaultSocketFolder;
+  const all = folders.split(',').map((folder) => folder.trim());
+  return all.find((folder) => folder.startsWith('/')) ?? null;
 }

@@ -1,4 +1,5 @@
 import type { Bid, FailoverRequest, SyncState, Term } from '../../domain/lead.ts';
+import { readTimestamp } from '../../domain/timestamp.ts';
 import {
   countField,
   describe,
@@ -7,28 +8,44 @@ import {
   isObject,
   lsnField,
   parseJson,
+  readMap,
   textField,
   timelineField,
   type Complain,
+  type Json,
   type JsonObject,
 } from './reading.ts';
-import { lsnToJson, optionalLsnToJson, withoutNulls } from './writing.ts';
+import { lsnToJson, mapToJson, optionalLsnToJson, withoutNulls } from './writing.ts';
 
 const maxTerms = 200;
 const largest = Number.MAX_SAFE_INTEGER;
 
-/** The key `failover`: `{"leader": …, "member": …, "scheduled_at": …}`, or Patroni's older text `leader:member`. */
+/**
+ * The key `failover`: `{"leader": …, "member": …, "scheduled_at": …}`, or Patroni's older text `leader:member`. Nothing in
+ * it, as Patroni leaves it behind, reads as a request that names nobody.
+ */
 export function decodeFailover(raw: string, complain: Complain): FailoverRequest | null {
-  if (!raw.trimStart().startsWith('{')) {
+  if (/^\s*(?:null)?\s*$/.test(raw)) return { leader: null, candidate: null, scheduledAt: null, force: false };
+  if (!/^\s*[[{"]/.test(raw)) {
     const [leader = '', candidate = ''] = raw.split(':');
-    return { leader: orNull(leader), candidate: orNull(candidate), scheduledAt: null, force: false };
+    const request = {
+      leader: readName(leader, complain, 'leader'),
+      candidate: readName(candidate, complain, 'member'),
+    };
+    return { ...request, scheduledAt: null, force: false };
   }
   const value = parseJson(raw, complain, 'an object with leader, member, scheduled_at');
-  if (!isObject(value)) return null;
+  if (!isObject(value)) return notAnObject(value, complain);
+  const scheduledAt = orNull(textField(value, 'scheduled_at', complain));
+  if (scheduledAt !== null && readTimestamp(scheduledAt)?.hasZone !== true) {
+    // At once instead of at that time would not be what was asked for.
+    complain('scheduled_at', describe(scheduledAt), 'a time in ISO 8601 with its zone');
+    return null;
+  }
   return {
-    leader: orNull(textField(value, 'leader', complain)),
-    candidate: orNull(textField(value, 'member', complain)),
-    scheduledAt: orNull(textField(value, 'scheduled_at', complain)),
+    leader: readName(textField(value, 'leader', complain), complain, 'leader'),
+    candidate: readName(textField(value, 'member', complain), complain, 'member'),
+    scheduledAt,
     force: flagField(value, 'force', complain) ?? false,
   };
 }
@@ -44,13 +61,29 @@ export function encodeFailover({ leader, candidate, scheduledAt, force }: Failov
 export function decodeSync(raw: string, complain: Complain): SyncState | null {
   if (raw.trim() === '') return { leader: null, standbys: [] };
   const value = parseJson(raw, complain, 'an object with leader and sync_standby');
-  if (!isObject(value)) return null;
-  const standbys = (textField(value, 'sync_standby', complain) ?? '').split(',').map((name) => name.trim());
-  return { leader: orNull(textField(value, 'leader', complain)), standbys: standbys.filter((name) => name !== '') };
+  if (!isObject(value)) return notAnObject(value, complain);
+  const names = (textField(value, 'sync_standby', complain) ?? '').split(',');
+  const standbys = names.flatMap((name) => readName(name, complain, 'sync_standby') ?? []);
+  return { leader: readName(textField(value, 'leader', complain), complain, 'leader'), standbys };
 }
 
 export function encodeSync({ leader, standbys }: SyncState): string {
   return JSON.stringify({ leader, sync_standby: standbys.length === 0 ? null : standbys.join(',') });
+}
+
+/** The key `failsafe`: `{"<member>": "<URL of its REST API>"}`. */
+export function decodeFailsafe(raw: string, complain: Complain): ReadonlyMap<string, string> | null {
+  const value = parseJson(raw, complain, 'an object: member → URL');
+  if (!isObject(value)) return notAnObject(value, complain);
+  return readMap(value, '', (url, _name, place) => {
+    if (typeof url === 'string') return url;
+    complain(place, describe(url), 'a URL');
+    return null;
+  });
+}
+
+export function encodeFailsafe(members: ReadonlyMap<string, string>): string {
+  return JSON.stringify(mapToJson(members, (url) => url));
 }
 
 /** The key `slotkeeper/terms`: `[{"term": …, "leader": …, "timeline": …, "from": …}, …]`, oldest first. */
@@ -113,6 +146,20 @@ export function bidToJson({ after, position, timeline, unreadySlots, priority, u
     priority,
     ...withoutNulls({ unfit }),
   };
+}
+
+/** `parseJson` has complained of what is no JSON; this complains of JSON that is no object. */
+function notAnObject(value: Json | undefined, complain: Complain): null {
+  if (value !== undefined) complain('', describe(value), 'an object');
+  return null;
+}
+
+/** A member's name, as it can stand in a key and on a terminal; null = none is given. */
+function readName(text: string | null, complain: Complain, place: string): string | null {
+  const name = orNull(text?.trim() ?? null);
+  if (name === null || /^[^/\u0000-\u001f\u007f]{1,255}$/.test(name)) return name;
+  complain(place, describe(name), "a member's name");
+  return null;
 }
 
 /** Patroni writes empty texts where it means none. */

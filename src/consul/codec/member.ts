@@ -3,6 +3,7 @@ import { noTags, type Tags } from '../../domain/config.ts';
 import { tagsFrom } from '../../domain/tags.ts';
 import { splitLegacyUrl, withoutCredentials } from './connection-url.ts';
 import { bidToJson, readBid } from './lead.ts';
+import { readScheduledRestart, scheduledRestartToJson } from './restart.ts';
 import {
   arrayField,
   countField,
@@ -65,6 +66,8 @@ export function decodeMember(raw: string, complain: Complain): Member | null {
     timeline: timelineField(value, 'timeline', complain),
     tags: readTags(objectField(value, 'tags', complain)),
     pendingRestart: flagField(value, 'pending_restart', complain) ?? false,
+    scheduledRestart: readScheduledRestart(objectField(value, 'scheduled_restart', complain), complain),
+    pause: flagField(value, 'pause', complain) ?? false,
     slots: readMap(slots, 'slots', (verdict, name, place) => readSlotVerdict(verdict, name, complain, place)),
     extras: extras === null ? null : readExtras(extras, complain),
   };
@@ -86,6 +89,8 @@ export function encodeMember(member: Member): string {
     }),
     ...tagsToJson(member.tags),
     ...(member.pendingRestart ? { pending_restart: true } : {}),
+    ...(member.scheduledRestart === null ? {} : { scheduled_restart: scheduledRestartToJson(member.scheduledRestart) }),
+    ...(member.pause ? { pause: true } : {}),
     slots: mapToJson(member.slots, slotVerdictToJson),
     ...(member.extras === null ? {} : { slotkeeper: extrasToJson(member.extras) }),
   });
@@ -106,6 +111,8 @@ function memberFromUrl(url: string, complain: Complain): Member {
     timeline: null,
     tags: noTags,
     pendingRestart: false,
+    scheduledRestart: null,
+    pause: false,
     slots: new Map(),
     extras: null,
   };

@@ -1,13 +1,16 @@
 import { leaderName } from '../../domain/cluster.ts';
 import { configOf, freshLook } from '../../view/select.ts';
 import { ageMs } from '../rest/member-status.ts';
-import { isPrimary, replicationState } from '../rest/standing.ts';
+import { isPrimary, isStandbyLeader, isSynchronous, replicationState } from '../rest/standing.ts';
 import { single, type Metric } from './metric.ts';
 
 /** Patroni's numbers for the states of a server (`PostgresqlState`); -1 = none of them. */
 const stateNumbers: Readonly<Record<string, number>> = {
+  'initializing new cluster': 0,
+  'creating replica': 4,
   running: 5,
   starting: 6,
+  'start failed': 8,
   restarting: 9,
   stopping: 11,
   stopped: 12,
@@ -41,14 +44,24 @@ export const patroniMetrics: readonly Metric[] = [
     'Written WAL in bytes, 0 on a standby.',
     ({ view }) => freshLook(view)?.currentLsn ?? 0,
   ),
-  single('gauge', 'patroni_standby_leader', '1 while this member leads a standby cluster.', () => 0),
+  single(
+    'gauge',
+    'patroni_standby_leader',
+    '1 while this member leads a standby cluster.',
+    ({ moment }) => isStandbyLeader(moment).kind === 'yes',
+  ),
   single(
     'gauge',
     'patroni_replica',
     '1 while this member is a standby.',
-    ({ view }) => freshLook(view)?.role === 'standby',
+    ({ view, moment }) => freshLook(view)?.role === 'standby' && isStandbyLeader(moment).kind === 'no',
   ),
-  single('gauge', 'patroni_sync_standby', '1 while this member is a synchronous standby by name.', () => 0),
+  single(
+    'gauge',
+    'patroni_sync_standby',
+    '1 while this member is a synchronous standby by name.',
+    ({ view, moment }) => freshLook(view)?.role === 'standby' && isSynchronous(moment).kind === 'yes',
+  ),
   single('gauge', 'patroni_quorum_standby', '1 while this member is a synchronous standby by quorum.', () => 0),
   single(
     'counter',

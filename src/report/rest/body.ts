@@ -7,11 +7,15 @@ export const mostBodyBytes = 512 * 1_024;
 export type Body =
   { readonly kind: 'read'; readonly text: string } | { readonly kind: 'refused'; readonly answer: Answer };
 
+/** Whether the request says that a body comes with it. */
+export function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined;
+}
+
 /** Reads a request's body as UTF-8, never more than `mostBodyBytes`. Rejects when the client goes away meanwhile. */
 export async function readBody(request: IncomingMessage): Promise<Body> {
   const length = request.headers['content-length'];
-  if (length === undefined && request.headers['transfer-encoding'] === undefined)
-    return refused(411, 'a body is missing');
+  if (!hasBody(request)) return refused(411, 'a body is missing');
   if (Number(length) > mostBodyBytes) return tooLarge;
   const chunks: Buffer[] = [];
   let bytes = 0;

@@ -1,8 +1,11 @@
-import { leaderName, type Key, type Member } from '../../domain/cluster.ts';
+import { scheduledRestartToJson } from '../../consul/codec/restart.ts';
+import { leaderName, type ClusterKeys, type Key, type Member } from '../../domain/cluster.ts';
+import type { LeadConfig } from '../../domain/config.ts';
 import { formatLsn, type Lsn } from '../../domain/lsn.ts';
 import { configOf } from '../../view/select.ts';
 import { json, refusal, type Answer, type Moment } from './answer.ts';
 import { contactStatus } from './member-status.ts';
+import { isListed } from './standing.ts';
 
 /** `/cluster`: all members by their keys, under Patroni's names, as old as `slotkeeper.consul` says. */
 export function answerCluster({ turn: { view }, nowMs }: Moment): Answer {
@@ -11,32 +14,60 @@ export function answerCluster({ turn: { view }, nowMs }: Moment): Answer {
   const leader = leaderName(keys);
   const optime = keys.status?.value?.optime ?? keys.optimeLeader?.value ?? 0n;
   const names = [...keys.members.keys()].sort();
+  const { pause, lead } = configOf(view);
   return json(200, {
-    members: names.map((name) => memberToJson(name, keys.members.get(name), name === leader ? null : optime)),
-    ...(configOf(view).pause ? { pause: true } : {}),
+    members: names.map((name) => {
+      const key = keys.members.get(name);
+      return memberToJson(name, key, roleIn(keys, lead, name, key), name === leader ? null : optime);
+    }),
+    ...(pause ? { pause: true } : {}),
+    ...scheduledSwitchover(keys),
     scope: view.self.scope,
     slotkeeper: { consul: contactStatus(contact, nowMs) },
   });
+}
+
+/** What a member is in the cluster, which may be more than it says of itself. */
+export function roleIn(
+  keys: ClusterKeys,
+  { synchronousMode, standbyCluster }: LeadConfig,
+  name: string,
+  key: Key<Member> | undefined,
+): 'leader' | 'standby_leader' | 'sync_standby' | 'replica' {
+  if (name === leaderName(keys))
+    return standbyCluster !== null || key?.value?.role === 'standby_leader' ? 'standby_leader' : 'leader';
+  return synchronousMode && isListed(keys.sync?.value ?? null, name) ? 'sync_standby' : 'replica';
+}
+
+/** `scheduled_switchover`, where an operator has asked for one at a later time. */
+export function scheduledSwitchover({ failover }: ClusterKeys): {
+  readonly scheduled_switchover?: { readonly at: string; readonly from?: string; readonly to?: string };
+} {
+  const { scheduledAt = null, leader = null, candidate = null } = failover?.value ?? {};
+  if (scheduledAt === null) return {};
+  const names = { ...(leader === null ? {} : { from: leader }), ...(candidate === null ? {} : { to: candidate }) };
+  return { scheduled_switchover: { at: scheduledAt, ...names } };
 }
 
 /** `optime`: the leader's position, from which lag is counted; null = the member is the leader. */
 function memberToJson(
   name: string,
   key: Key<Member> | undefined,
+  role: string,
   optime: Lsn | null,
 ): Readonly<Record<string, unknown>> {
   const member = key?.value ?? null;
-  const role = optime === null ? 'leader' : 'replica';
   if (member === null) return { name, role, state: 'unknown', problem: key?.problem ?? 'the key cannot be read' };
   return {
     name,
-    role: role === 'leader' && member.role === 'standby_leader' ? 'standby_leader' : role,
+    role,
     // As in Patroni: a standby that streams says so instead of that it runs.
-    state: (role === 'replica' ? member.replicationState : null) ?? member.state,
+    state: (role === 'leader' ? null : member.replicationState) ?? member.state,
     api_url: member.apiUrl,
     ...addressOf(member.connUrl),
     ...(member.timeline === null ? {} : { timeline: member.timeline }),
     ...(member.pendingRestart ? { pending_restart: true } : {}),
+    ...(member.scheduledRestart === null ? {} : { scheduled_restart: scheduledRestartToJson(member.scheduledRestart) }),
     ...(Object.keys(member.tags.raw).length > 0 ? { tags: member.tags.raw } : {}),
     ...(optime === null ? {} : lagsOf(member, optime)),
   };

@@ -60,7 +60,7 @@ async function write(
   wanted: ConfigDocument,
 ): Promise<Answer> {
   const value = JSON.stringify(wanted);
-  const { config, problems } = decodeDynamicConfig(value);
+  const { config, problems } = decodeDynamicConfig(value, view.self.ha);
   if (config === null) {
     return refusal(400, 'the cluster configuration would be wrong; nothing was written', {
       problems: problems.map(({ what }) => what),

@@ -2,19 +2,24 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { describeError } from '../../base/errors.ts';
 import type { AgentEvent } from '../event.ts';
 import { redact } from '../redact.ts';
-import { mayChange, type Credentials } from './access.ts';
+import { refuseAccess, type Access } from './access.ts';
 import { refusal, type Answer, type Moment } from './answer.ts';
-import { readBody } from './body.ts';
-import { commandPaths, type Resource, type WritingMethod } from './routes.ts';
+import { hasBody, readBody } from './body.ts';
+import { commandPaths, type Change, type Resource, type WritingMethod } from './routes.ts';
 
 export interface HandlerOptions {
   readonly resources: ReadonlyMap<string, Resource>;
   /** Null = no turn has happened yet. */
   readonly moment: () => Moment | null;
-  /** Who may change something; null = everybody. */
-  readonly credentials: Credentials | null;
+  /** Who may change something. */
+  readonly access: Access;
+  /** What every answer has besides its own headers. */
+  readonly extraHeaders: Readonly<Record<string, string>>;
   readonly report: (event: AgentEvent) => void;
 }
+
+/** A connection on which nothing happens for this long is cut. */
+export const idleTimeoutMs = 30_000;
 
 const readingMethods: readonly string[] = ['GET', 'HEAD', 'OPTIONS'];
 
@@ -30,7 +35,7 @@ export async function handle(
   const path = target === '/' ? target : target.replace(/\/+$/, '');
   try {
     const answer = await answerTo(options, request, { method, path, query: new URLSearchParams(query) });
-    send(response, method, answer, request.complete);
+    send(response, method, withHeaders(options, answer), request.complete);
   } catch (error) {
     // A client that goes away while its body is read is no fault of anybody.
     if (request.destroyed && !request.complete) {
@@ -58,47 +63,62 @@ async function answerTo(options: HandlerOptions, request: IncomingMessage, asked
       : refusal(404, 'no such path');
   }
   if (readingMethods.includes(method)) {
+    if (resource.read === undefined) return notAllowed(resource);
     const moment = options.moment();
     return moment === null ? refusal(503, 'the agent has just started') : resource.read(moment, query);
   }
-  if (!isWriting(method))
-    return method === 'POST' || method === 'DELETE' ? notAllowed(resource) : refusal(501, 'unknown method');
-  return resource.write === undefined
-    ? notAllowed(resource)
-    : write(options, request, asked, resource.write[method], method);
+  if (!isWriting(method)) return refusal(501, 'unknown method');
+  const change = resource.write?.[method];
+  return change === undefined ? notAllowed(resource) : write(options, request, asked, change, method);
 }
 
 async function write(
-  { credentials, moment, report }: HandlerOptions,
+  { access, moment, report }: HandlerOptions,
   request: IncomingMessage,
   { path }: Asked,
-  change: (moment: Moment, body: string) => Promise<Answer>,
+  change: Change,
   method: WritingMethod,
 ): Promise<Answer> {
   const client = request.socket.remoteAddress ?? null;
-  if (credentials !== null && !mayChange(credentials, request.headers.authorization)) {
+  const { allowlist } = access;
+  const asked =
+    change.isForAgents === true ? { ...access, allowlist: { ...allowlist, includeMembers: false } } : access;
+  const refused = await refuseAccess(asked, request, memberUrls(moment()));
+  if (refused !== null) {
     report({ kind: 'rest_access_refused', method, path, client });
-    return {
-      ...refusal(401, 'a user name and a password are needed'),
-      headers: { 'WWW-Authenticate': 'Basic realm="slotkeeper"' },
-    };
+    return refused;
   }
-  const body = await readBody(request);
+  const body = change.needsBody || hasBody(request) ? await readBody(request) : noBody;
   if (body.kind === 'refused') return body.answer;
   const now = moment();
   if (now === null) return refusal(503, 'the agent has just started');
-  const answer = await change(now, body.text);
-  if (answer.status === 200) report({ kind: 'config_written', method, client });
+  // A command is answered when it is done, and a client that waits for that sends nothing meanwhile.
+  request.socket.setTimeout(0);
+  const answer = await change.make(now, body.text);
+  request.socket.setTimeout(idleTimeoutMs);
+  if (path !== '/config') report({ kind: 'command_answered', method, path, client, status: answer.status });
+  else if (answer.status === 200) report({ kind: 'config_written', method, client });
   return answer;
 }
 
-function isWriting(method: string): method is WritingMethod {
-  return method === 'PATCH' || method === 'PUT';
+const noBody = { kind: 'read', text: '' } as const;
+
+function memberUrls(moment: Moment | null): readonly string[] {
+  const members = moment?.turn.view.consul.keys?.members.values() ?? [];
+  return [...members].flatMap(({ value }) => value?.apiUrl ?? []);
 }
 
-function notAllowed({ write }: Resource): Answer {
-  const methods = [...readingMethods, ...(write === undefined ? [] : Object.keys(write))];
+function isWriting(method: string): method is WritingMethod {
+  return ['PATCH', 'PUT', 'POST', 'DELETE'].includes(method);
+}
+
+function notAllowed({ read, write }: Resource): Answer {
+  const methods = [...(read === undefined ? [] : readingMethods), ...Object.keys(write ?? {})];
   return { ...refusal(405, 'this path does not take this method'), headers: { Allow: methods.join(', ') } };
+}
+
+function withHeaders({ extraHeaders }: HandlerOptions, answer: Answer): Answer {
+  return { ...answer, headers: { ...extraHeaders, ...answer.headers } };
 }
 
 /** `isRead`: whether the request's body was read to its end; otherwise the connection cannot be used again. */

@@ -1,6 +1,18 @@
 import { json, type Answer, type Moment } from './answer.ts';
 import { memberStatus } from './member-status.ts';
-import { hasTags, isAlive, isPrimary, isReady, isReplica, no, runs, yes, type Standing } from './standing.ts';
+import {
+  hasTags,
+  isAlive,
+  isPrimary,
+  isReady,
+  isReplica,
+  isStandbyLeader,
+  isSynchronous,
+  no,
+  runs,
+  yes,
+  type Standing,
+} from './standing.ts';
 
 /** A health check: 200 or 503 by what it finds, with the member's status as the body. */
 export type HealthCheck = (moment: Moment, query: URLSearchParams) => Standing;
@@ -18,10 +30,20 @@ function either(first: HealthCheck, second: HealthCheck): HealthCheck {
 }
 
 const replica = tagged(isReplica);
-const readable = tagged(either(isPrimary, isReplica));
-/** slotkeeper runs no synchronous mode, so no standby is a synchronous one by its word. */
-const noSynchronousMode: HealthCheck = () => no('synchronous mode is not managed by slotkeeper');
-const noStandbyCluster: HealthCheck = () => no('standby clusters are not led by slotkeeper');
+const leader = either(isPrimary, isStandbyLeader);
+/** A standby that clients may read from, and has every transaction that was acknowledged. */
+const synchronous: HealthCheck = (moment, query) => {
+  const standing = isSynchronous(moment);
+  return standing.kind === 'no' ? standing : isReplica(moment, query);
+};
+/** A synchronous standby is none; where it is not known who is, nobody is taken for asynchronous either, as in Patroni. */
+const asynchronous: HealthCheck = (moment, query) => {
+  if (moment.turn.view.consul.contact.kind !== 'good')
+    return no('Consul does not answer: who is synchronous is not known');
+  return isSynchronous(moment).kind === 'yes' ? no('this member is a synchronous standby') : isReplica(moment, query);
+};
+/** `synchronous_mode: quorum` is refused as a configuration, so nobody is a member of a quorum. */
+const noQuorum: HealthCheck = () => no('synchronous_mode: quorum is not supported');
 
 /** Patroni's paths (`docs/rest_api` of Patroni 4), with every alias that its router takes. */
 export const healthChecks: Readonly<Record<string, HealthCheck>> = {
@@ -29,19 +51,19 @@ export const healthChecks: Readonly<Record<string, HealthCheck>> = {
   '/primary': isPrimary,
   '/master': isPrimary,
   '/read-write': isPrimary,
-  '/leader': isPrimary,
-  '/standby-leader': noStandbyCluster,
-  '/standby_leader': noStandbyCluster,
+  '/leader': leader,
+  '/standby-leader': isStandbyLeader,
+  '/standby_leader': isStandbyLeader,
   '/replica': replica,
-  '/read-only': readable,
-  '/sync': noSynchronousMode,
-  '/synchronous': noSynchronousMode,
-  '/quorum': noSynchronousMode,
-  '/async': replica,
-  '/asynchronous': replica,
-  '/read-only-sync': tagged(isPrimary),
-  '/read-only-synchronous': tagged(isPrimary),
-  '/read-only-quorum': tagged(isPrimary),
+  '/read-only': tagged(either(leader, isReplica)),
+  '/sync': tagged(synchronous),
+  '/synchronous': tagged(synchronous),
+  '/quorum': noQuorum,
+  '/async': tagged(asynchronous),
+  '/asynchronous': tagged(asynchronous),
+  '/read-only-sync': tagged(either(leader, synchronous)),
+  '/read-only-synchronous': tagged(either(leader, synchronous)),
+  '/read-only-quorum': tagged(leader),
   '/health': tagged(runs),
 };
 

@@ -1,3 +1,4 @@
+import { scheduledRestartToJson } from '../../consul/codec/restart.ts';
 import { leaderName } from '../../domain/cluster.ts';
 import type { ServerLook } from '../../domain/server.ts';
 import { checkStateOf } from '../../domain/check.ts';
@@ -6,7 +7,7 @@ import type { Contact, View } from '../../view/view.ts';
 import { plain } from '../plain.ts';
 import { redact } from '../redact.ts';
 import type { Moment } from './answer.ts';
-import { replicationState } from './standing.ts';
+import { isSynchronous, replicationState } from './standing.ts';
 
 /**
  * What `/patroni` and every health check say of this member, under Patroni's names; positions as numbers of bytes. What
@@ -20,6 +21,7 @@ export function memberStatus(moment: Moment): Readonly<Record<string, unknown>> 
     state: plan.member.state,
     ...(look === null ? {} : serverStatus(view, look)),
     role: plan.member.role,
+    ...(isSynchronous(moment).kind === 'yes' && look?.role === 'standby' ? { sync_standby: true } : {}),
     ...(configOf(view).pause ? { pause: true } : {}),
     ...(keys === null || leaderName(keys) === null ? { cluster_unlocked: true } : {}),
     dcs_last_seen: Math.floor(
@@ -28,6 +30,9 @@ export function memberStatus(moment: Moment): Readonly<Record<string, unknown>> 
     ...(Object.keys(view.self.tags.raw).length > 0 ? { tags: view.self.tags.raw } : {}),
     ...(view.local.look === null ? {} : { database_system_identifier: view.local.look.systemIdentifier }),
     ...(plan.member.pendingRestart ? { pending_restart: true } : {}),
+    ...(plan.member.scheduledRestart === null
+      ? {}
+      : { scheduled_restart: scheduledRestartToJson(plan.member.scheduledRestart) }),
     patroni: { version: plan.member.version, scope: view.self.scope, name: view.self.name },
     slotkeeper: {
       version: view.self.agentVersion,

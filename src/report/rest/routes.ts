@@ -1,20 +1,34 @@
 import { answerCluster, answerHistory } from './cluster.ts';
+import type { CommandTools } from './command.ts';
 import { answerConfig, patchConfig, putConfig, type ConfigStore } from './config.ts';
 import type { Answer, Moment } from './answer.ts';
 import { answerHealth, answerProbe, healthChecks, probes, type HealthCheck } from './health.ts';
 import { memberStatus } from './member-status.ts';
+import { deleteRestart, postRestart } from './restart.ts';
+import { answerFailsafe, postFailsafe, postReinitialize, postReload } from './server-commands.ts';
 import { answerSlots } from './slots.ts';
+import { deleteSwitchover, postSwitchover } from './switchover.ts';
 
-export type WritingMethod = 'PATCH' | 'PUT';
+export type WritingMethod = 'PATCH' | 'PUT' | 'POST' | 'DELETE';
+
+/** How a request that changes something is answered. */
+export interface Change {
+  readonly needsBody: boolean;
+  /** Another agent asks, not an operator: `allowlist_include_members` is no help against a member. */
+  readonly isForAgents?: boolean;
+  readonly make: (moment: Moment, body: string) => Answer | Promise<Answer>;
+}
 
 /** What a path can be asked for. Reading is answered from the moment alone, at once. */
 export interface Resource {
-  readonly read: (moment: Moment, query: URLSearchParams) => Answer | Promise<Answer>;
-  readonly write?: Readonly<Record<WritingMethod, (moment: Moment, body: string) => Promise<Answer>>>;
+  readonly read?: (moment: Moment, query: URLSearchParams) => Answer | Promise<Answer>;
+  readonly write?: Readonly<Partial<Record<WritingMethod, Change>>>;
 }
 
 export interface RouteOptions {
   readonly config: ConfigStore;
+  /** Null = slotkeeper observes: commands are for whatever manages the cluster. */
+  readonly commands: CommandTools | null;
   /** The Prometheus page. */
   readonly metrics: (moment: Moment) => Promise<{ readonly contentType: string; readonly text: string }>;
 }
@@ -23,7 +37,7 @@ export interface RouteOptions {
 export const commandPaths: readonly string[] = ['/switchover', '/failover', '/restart', '/reload', '/reinitialize'];
 
 /** Every path that answers, without a slash at its end. */
-export function routes({ config, metrics }: RouteOptions): ReadonlyMap<string, Resource> {
+export function routes({ config, commands, metrics }: RouteOptions): ReadonlyMap<string, Resource> {
   const health = resources(healthChecks, answerHealth);
   const rest: readonly (readonly [string, Resource])[] = [
     ['/patroni', { read: (moment) => ({ status: 200, body: memberStatus(moment) }) }],
@@ -35,10 +49,14 @@ export function routes({ config, metrics }: RouteOptions): ReadonlyMap<string, R
       {
         read: answerConfig,
         write: {
-          PATCH: (moment, body) => patchConfig(config, moment, body),
-          PUT: (moment, body) => putConfig(config, moment, body),
+          PATCH: { needsBody: true, make: (moment, body) => patchConfig(config, moment, body) },
+          PUT: { needsBody: true, make: (moment, body) => putConfig(config, moment, body) },
         },
       },
+    ],
+    [
+      '/failsafe',
+      { read: answerFailsafe, write: { POST: { needsBody: true, isForAgents: true, make: postFailsafe } } },
     ],
     [
       '/metrics',
@@ -49,8 +67,28 @@ export function routes({ config, metrics }: RouteOptions): ReadonlyMap<string, R
         },
       },
     ],
+    ...(commands === null ? [] : commandResources(commands)),
   ];
   return new Map([...health, ...resources(probes, answerProbe), ...rest]);
+}
+
+function commandResources(tools: CommandTools): readonly (readonly [string, Resource])[] {
+  const switchover = (path: 'switchover' | 'failover'): Change => ({
+    needsBody: true,
+    make: (moment, body) => postSwitchover(tools, path, moment, body),
+  });
+  const restart: Change = { needsBody: false, make: (moment, body) => postRestart(tools, moment, body) };
+  const takeBack: Change = { needsBody: false, make: (moment) => deleteSwitchover(tools, moment) };
+  return [
+    ['/switchover', { write: { POST: switchover('switchover'), DELETE: takeBack } }],
+    ['/failover', { write: { POST: switchover('failover') } }],
+    ['/restart', { write: { POST: restart, DELETE: { needsBody: false, make: () => deleteRestart(tools) } } }],
+    ['/reload', { write: { POST: { needsBody: false, make: () => postReload(tools) } } }],
+    [
+      '/reinitialize',
+      { write: { POST: { needsBody: false, make: (_moment, body) => postReinitialize(tools, body) } } },
+    ],
+  ];
 }
 
 function resources(

@@ -1,5 +1,7 @@
 import { leaderName } from '../../domain/cluster.ts';
+import type { SyncState } from '../../domain/lead.ts';
 import { replicationStateOf } from '../../domain/server.ts';
+import { leadingTerm, leaseDeadlineMs } from '../../view/lease.ts';
 import { configOf, freshLook, holdsLeader } from '../../view/select.ts';
 import type { View } from '../../view/view.ts';
 import type { Moment } from './answer.ts';
@@ -32,8 +34,22 @@ export function isPrimary(moment: Moment): Standing {
   const running = runs(moment);
   if (running.kind === 'no') return running;
   if (freshLook(view)?.role !== 'primary') return no('PostgreSQL is in recovery');
-  if (configOf(view).pause && view.consul.contact.kind !== 'good') return yes;
-  return holdsLease(moment);
+  return leads(moment);
+}
+
+/** Whether this member leads a standby cluster: it holds the leader key, and follows the other cluster's primary. */
+export function isStandbyLeader(moment: Moment): Standing {
+  const { view } = moment.turn;
+  if (configOf(view).lead.standbyCluster === null) return no('this is no standby cluster');
+  const running = runs(moment);
+  if (running.kind === 'no') return running;
+  if (freshLook(view)?.role !== 'standby') return no('PostgreSQL is not in recovery');
+  return leads(moment);
+}
+
+function leads(moment: Moment): Standing {
+  const { view } = moment.turn;
+  return configOf(view).pause && view.consul.contact.kind !== 'good' ? yes : holdsLease(moment);
 }
 
 export function holdsLease({ turn: { view }, nowMs }: Moment): Standing {
@@ -48,14 +64,20 @@ export function holdsLease({ turn: { view }, nowMs }: Moment): Standing {
         : `the leader key is held by ${leader}`,
     );
   }
+  if (view.self.ha === 'manage' && leadingTerm(view) === null) return no('this member was deposed in this term');
   const endsAtMs = leaseEndMs(view);
   return endsAtMs === null || nowMs < endsAtMs
     ? yes
     : no('the lease has run out: the Consul session was not renewed in time');
 }
 
-/** The last moment at which Consul certainly keeps our session; null = there is none. */
-function leaseEndMs({ session }: View): number | null {
+/**
+ * Until when this member may say that it leads; null = there is no session. Where slotkeeper leads that is when it has to
+ * stop; elsewhere the last moment at which Consul certainly keeps the session.
+ */
+function leaseEndMs(view: View): number | null {
+  if (view.self.ha === 'manage') return leaseDeadlineMs(view);
+  const { session } = view;
   return session.kind === 'held' ? session.renewedAtMs + session.ttlSeconds * 1_000 : null;
 }
 
@@ -65,12 +87,27 @@ export function isReplica(moment: Moment, query: URLSearchParams): Standing {
   if (running.kind === 'no') return running;
   const { view } = moment.turn;
   if (freshLook(view)?.role !== 'standby') return no('PostgreSQL is not in recovery');
+  if (isStandbyLeader(moment).kind === 'yes') return no('this member leads the standby cluster');
   if (isSwitchedOn(view.self.tags.raw['noloadbalance'])) return no('this member is tagged noloadbalance');
   const wanted = query.get('replication_state');
   if (wanted !== null && wanted !== replicationState(view)) {
     return no(`the replication state is ${replicationState(view) ?? 'not known'}, asked for ${wanted}`);
   }
   return isNear(view, 'apply', lagLimit(query));
+}
+
+/** Whether the key `sync` names a member as a synchronous standby; PostgreSQL compares such names without case. */
+export function isListed(sync: SyncState | null, name: string): boolean {
+  return sync?.leader != null && sync.standbys.some((standby) => standby.toLowerCase() === name.toLowerCase());
+}
+
+/** Whether this standby is a synchronous one by the key `sync`, so that it has every transaction that was acknowledged. */
+export function isSynchronous({ turn: { view } }: Moment): Standing {
+  if (!configOf(view).lead.synchronousMode) return no('synchronous_mode is off');
+  if (view.consul.contact.kind !== 'good') return no('Consul does not answer: who is synchronous is not known');
+  return isListed(view.consul.keys?.sync?.value ?? null, view.self.name)
+    ? yes
+    : no('this member is not listed as a synchronous standby');
 }
 
 /** Patroni's word for what a standby gets its WAL from; null = not known. */
@@ -93,7 +130,7 @@ function isNear(view: View, mode: 'apply' | 'write', mostBytes: bigint | null): 
  * default `maximum_lag_on_failover`).
  */
 export function isReady(moment: Moment, query: URLSearchParams): Standing {
-  if (isPrimary(moment).kind === 'yes') return yes;
+  if (isPrimary(moment).kind === 'yes' || isStandbyLeader(moment).kind === 'yes') return yes;
   const running = runs(moment);
   if (running.kind === 'no') return running;
   const { view } = moment.turn;

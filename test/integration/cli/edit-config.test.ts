@@ -144,7 +144,7 @@ describe('edit-config on a real Consul', () => {
     expect(await showConfig({ ...access(), json: false }, shown)).toBe(exitCodes.badConfiguration);
     expect(shown.lines).toEqual(['{oops']);
     const listed = terminal();
-    await list({ ...access(), json: false }, listed);
+    await list({ ...access(), json: false, isTree: false }, listed);
     expect(listed.lines).toContain(' ! the cluster configuration is not JSON');
     await expect(edit({ set: ['ttl=30'] })).rejects.toThrow('use --replace');
     const file = join(sandbox.folder, 'config.yaml');

@@ -24,6 +24,8 @@ export function member(more: Partial<Member>): Member {
     timeline: 3,
     tags: noTags,
     pendingRestart: false,
+    scheduledRestart: null,
+    pause: false,
     slots: new Map(),
     extras: null,
     ...more,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { decodeAgentConfig, loadAgentConfig, type AgentConfig } from '../../../src/config/agent.ts';
 import type { Environment } from '../../../src/config/environment.ts';
+import { noTags } from '../../../src/domain/config.ts';
 
 const smallest = `
 scope: main
@@ -83,15 +84,21 @@ describe("an agent's configuration", () => {
         serviceTags: [],
         serviceCheckIntervalSeconds: 5,
         serviceCheckTlsServerName: null,
+        fastFailover: true,
       },
       restapi: {
         listen: { host: '127.0.0.1', port: 8008 },
         connectAddress: { host: '127.0.0.1', port: 8008 },
         apiUrl: 'http://127.0.0.1:8008/patroni',
         authentication: null,
+        tls: null,
+        allowlist: [],
+        allowlistIncludeMembers: false,
+        extraHeaders: {},
       },
       postgresql: {
         address: { host: 'localhost', port: 5432, database: 'postgres' },
+        listen: { hosts: ['localhost'], port: 5432 },
         connectAddress: { host: 'localhost', port: 5432 },
         connUrl: 'postgres://localhost:5432/postgres',
         dataDir: '/data',
@@ -105,9 +112,11 @@ describe("an agent's configuration", () => {
         },
         replicationCredentials: null,
       },
-      tags: { nofailover: false, nostream: false, replicatefrom: null, raw: {} },
+      tags: noTags,
       log: { level: 'info', format: 'plain' },
+      managed: null,
       unused: [],
+      notes: [],
     });
   });
 
@@ -130,49 +139,57 @@ describe("an agent's configuration", () => {
     });
     expect(config.unused).toEqual([
       'restapi.request_queue_size',
-      'postgresql.pg_hba',
-      'postgresql.callbacks',
-      'postgresql.use_pg_rewind',
       'log.format',
-      'ctl',
+      'postgresql.pg_hba',
+      'postgresql.use_pg_rewind',
+      'postgresql.callbacks',
       'bootstrap',
       'watchdog',
+      'ctl',
     ]);
+    expect(config.notes).toEqual([
+      'ha is empty (with ha: manage slotkeeper would use the section bootstrap, and promote); used instead: observe',
+    ]);
+  });
+
+  it('observes without a note when it is told to', () => {
+    const config = configOf(`${patroniYml}ha: observe\n`);
+    expect(config).toMatchObject({ ha: 'observe', managed: null, notes: [] });
   });
 
   it('lists every mistake with its line, what was found and what is allowed', () => {
     const problems = problemsOf(`scope: a/b
 nmae: pg1
-ha: manage
+ha: lead
 consul:
   host: 127.0.0.1:99999
   port: many
   verify: perhaps
   token_fil: x
 postgresql:
-  data_dir: here
+  data_dir: [here]
   listen: a:b:c
   commands: {start: systemctl start pg}
 log: {level: LOUD}
 etcd3: {host: x}
 tags: [a]
-restapi: {certfile: x.pem}
+restapi: {keyfile: x.pem}
 `);
     expect(problems.map((what) => /^\S+(?: \(line \d+\))?/.exec(what)?.[0])).toEqual([
+      'ha (line 3)',
       'scope (line 1)',
       'name',
-      'ha (line 3)',
       'consul.host (line 5)',
       'consul.port (line 6)',
       'consul.verify (line 7)',
       'consul.token_fil (line 8)',
       'restapi.certfile (line 16)',
-      'postgresql.listen (line 11)',
-      'postgresql.data_dir (line 10)',
-      'postgresql.commands.stop (line 12)',
       'tags (line 15)',
       'log.level (line 13)',
       'etcd3 (line 14)',
+      'postgresql.listen (line 11)',
+      'postgresql.data_dir (line 10)',
+      'postgresql.commands.stop (line 12)',
       'nmae (line 2)',
     ]);
     expect(problems.join('\n')).toContain('consul.token_fil (line 8) is unknown (did you mean token_file?)');
@@ -190,12 +207,11 @@ restapi: {certfile: x.pem}
   );
 
   it.each([
-    ['ha: manage', 'this version of slotkeeper only observes'],
-    ['ha: lead', 'ha (line 6) is "lead"; allowed: observe'],
+    ['ha: lead', 'ha (line 6) is "lead"; allowed: manage, observe'],
     ['failover_slots: {restart: never}', 'slotkeeper edit-config'],
     ['restapi: {listen: "0.0.0.0:8008"}', 'restapi.connect_address (line 6) is missing'],
-    ['restapi: {allowlist: [10.0.0.0/8]}', 'slotkeeper does not have allow lists yet'],
-    ['restapi: {keyfile: a}', 'slotkeeper does not serve HTTPS yet'],
+    ['restapi: {allowlist: [10.0.0.0/33]}', 'restapi.allowlist.0 (line 6) is "10.0.0.0/33"'],
+    ['restapi: {keyfile: a}', 'restapi.certfile (line 6) is missing'],
     ['name: again', 'line 6, column 1: Map keys must be unique'],
   ])('refuses %s', (line, message) => {
     expect(problemsOf(`${smallest}${line}\n`).join()).toContain(message);
@@ -318,7 +334,7 @@ describe('secrets', () => {
       smallest.replace('{data_dir: /data}', '{data_dir: /d, authentication: {superuser: {password: {a: HUSH}}}}'),
       smallest.replace('{data_dir: /data}', '{data_dir: /d, authentication: {superuser: {sslpassword: HUSH}}}'),
       `${smallest}restapi: {authentication: {username: a, passwrd: HUSH}}\n`,
-      `${smallest}restapi: {keyfile_password: HUSH}\n`,
+      `${smallest}restapi: {keyfile_password: [HUSH]}\n`,
       `${smallest}password: *HUSH\n`,
       `${smallest}password: |HUSH\n`,
       `${smallest}password: HUSH: x\n`,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
 import { decodeDynamicConfig } from '../../../src/config/dynamic.ts';
-import { defaultConfig } from '../../../src/view/select.ts';
+import { defaultConfig } from '../../../src/domain/default-config.ts';
 
 const decode = (config: unknown) => decodeDynamicConfig(JSON.stringify(config));
 const errorsOf = (config: unknown) => decode(config).problems.filter(({ severity }) => severity === 'error');
@@ -30,6 +30,7 @@ describe('the cluster configuration', () => {
           standbySlotsGraceSeconds: 10,
           recreateLost: false,
         },
+        lead: defaultConfig.lead,
       },
       problems: [],
     });

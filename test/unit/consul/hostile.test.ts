@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decodeKeys } from '../../../src/consul/codec.ts';
 import { decodeDynamicConfig } from '../../../src/config/dynamic.ts';
+import { noTags } from '../../../src/domain/config.ts';
 import { decoded, entry, keys } from './entries.ts';
 
 const paths = [
@@ -14,6 +15,10 @@ const paths = [
   'history',
   'slot_history',
   'slotkeeper/restart_turn',
+  'failover',
+  'sync',
+  'failsafe',
+  'slotkeeper/terms',
 ];
 
 const placesWithOneKey = [
@@ -25,6 +30,10 @@ const placesWithOneKey = [
   'history',
   'slotHistory',
   'restartTurn',
+  'failover',
+  'sync',
+  'failsafe',
+  'terms',
 ] as const;
 
 describe('whatever is under the prefix', () => {
@@ -208,8 +217,10 @@ describe('members', () => {
       replayLsn: 67108864n,
       replicationState: 'streaming',
       timeline: 2,
-      tags: { nofailover: true, nostream: false, replicatefrom: null, raw: { nofailover: true, zone: 'b' } },
+      tags: { ...noTags, nofailover: true, failoverPriority: 0, raw: { nofailover: true, zone: 'b' } },
       pendingRestart: true,
+      scheduledRestart: null,
+      pause: false,
       slots: new Map(),
       extras: null,
     });
@@ -250,12 +261,7 @@ describe('members', () => {
 
   test('tags never set a prototype', () => {
     const member = decoded(entry('members/a', '{"role":"replica","tags":{"__proto__":{"nofailover":true},"x":1}}'));
-    expect(member.members.get('a')?.value?.tags).toEqual({
-      nofailover: false,
-      nostream: false,
-      replicatefrom: null,
-      raw: { x: 1 },
-    });
+    expect(member.members.get('a')?.value?.tags).toEqual({ ...noTags, raw: { x: 1 } });
   });
 
   test('a member of any name is kept under that name', () => {

@@ -24,6 +24,10 @@ test("the names are Patroni's, and ours beside them", () => {
     history: 'service/main/history',
     slotHistory: 'service/main/slot_history',
     restartTurn: 'service/main/slotkeeper/restart_turn',
+    failover: 'service/main/failover',
+    sync: 'service/main/sync',
+    failsafe: 'service/main/failsafe',
+    terms: 'service/main/slotkeeper/terms',
     membersPrefix: 'service/main/members/',
   });
 });
@@ -42,7 +46,7 @@ test.each([
   'service/main/',
   'service/main/members/',
   'service/main/members/a/b',
-  'service/main/sync',
+  'service/main/sync/standby',
   'service/main/leader/',
   'service/main2/leader',
   'leader',

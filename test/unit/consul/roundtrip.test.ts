@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { boundSlotHistory, encodeHistory, encodeSlotHistory } from '../../../src/consul/codec/history.ts';
+import { encodeFailover, encodeFailsafe, encodeSync, encodeTerms } from '../../../src/consul/codec/lead.ts';
 import { encodeMember } from '../../../src/consul/codec/member.ts';
 import { patroniFormatVersion } from '../../../src/domain/version.ts';
 import { encodeOptime, encodeStatus } from '../../../src/consul/codec/status.ts';
@@ -14,8 +15,10 @@ import type {
   SlotHistoryEntry,
   Status,
 } from '../../../src/domain/cluster.ts';
+import type { FailoverRequest, RestartRequest, SyncState, Term } from '../../../src/domain/lead.ts';
 import type { SlotVerdict } from '../../../src/domain/slot.ts';
 import { tagsFrom } from '../../../src/domain/tags.ts';
+import { writeTimestamp } from '../../../src/domain/timestamp.ts';
 import { decoded, entry } from './entries.ts';
 
 const lsn = fc.bigInt(0n, BigInt(Number.MAX_SAFE_INTEGER));
@@ -127,6 +130,18 @@ const tags = fc
   )
   .map(([others, known]) => tagsFrom({ ...others, ...known }));
 
+const moment = fc
+  .date({ min: new Date('2020-01-01'), max: new Date('2100-01-01'), noInvalidDate: true })
+  .map((date) => writeTimestamp(date.getTime()));
+
+const scheduledRestart = fc.record<RestartRequest>({
+  scheduledAt: moment,
+  role: fc.constantFrom('primary', 'replica', 'standby_leader', 'any'),
+  postgresVersion: maybe(fc.constantFrom('15.3', '9.6.24')),
+  onlyIfPending: fc.boolean(),
+  timeoutSeconds: maybe(fc.integer({ min: 1, max: 100_000 })),
+});
+
 const member = fc.record<Member>({
   connUrl: maybe(fc.constantFrom('postgres://10.0.0.1:5432/postgres', 'postgres://h1:1,h2:2/x?sslmode=require')),
   apiUrl: maybe(fc.webUrl()),
@@ -140,10 +155,27 @@ const member = fc.record<Member>({
   timeline: maybe(timeline),
   tags,
   pendingRestart: fc.boolean(),
+  scheduledRestart: maybe(scheduledRestart),
+  pause: fc.boolean(),
   slots: fc
     .array(verdict(slotName), { maxLength: 4 })
     .map((verdicts) => new Map(verdicts.map((one) => [one.slot, one] as const))),
   extras: maybe(extras),
+});
+
+const name = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,20}$/);
+
+const failover = fc.record<FailoverRequest>({
+  leader: maybe(name),
+  candidate: maybe(name),
+  scheduledAt: maybe(moment),
+  force: fc.boolean(),
+});
+
+const sync = fc.record<SyncState>({ leader: maybe(name), standbys: fc.array(name, { maxLength: 4 }) });
+
+const terms = fc.array(fc.record<Term>({ term: index, leader: name, timeline: maybe(timeline), from: maybe(lsn) }), {
+  maxLength: 5,
 });
 
 const historyLine = fc.record<HistoryEntry>({
@@ -178,6 +210,46 @@ describe('what is written is read back the same, without a complaint', () => {
         const read = decoded(entry('members/a', encodeMember(wanted))).members.get('a');
         expect(read?.problem).toBeNull();
         expect(read?.value).toEqual(wanted);
+      }),
+    );
+  });
+
+  test('failover', () => {
+    fc.assert(
+      fc.property(failover, (wanted) => {
+        expect(decoded(entry('failover', encodeFailover(wanted))).failover).toMatchObject({
+          value: wanted,
+          problem: null,
+        });
+      }),
+    );
+  });
+
+  test('sync', () => {
+    fc.assert(
+      fc.property(sync, (wanted) => {
+        expect(decoded(entry('sync', encodeSync(wanted))).sync).toMatchObject({ value: wanted, problem: null });
+      }),
+    );
+  });
+
+  test('failsafe', () => {
+    fc.assert(
+      fc.property(mapOf(fc.webUrl()), (wanted) => {
+        const read = decoded(entry('failsafe', encodeFailsafe(wanted))).failsafe;
+        expect(read?.problem).toBeNull();
+        expect(read?.value).toEqual(wanted);
+      }),
+    );
+  });
+
+  test('terms', () => {
+    fc.assert(
+      fc.property(terms, (wanted) => {
+        expect(decoded(entry('slotkeeper/terms', encodeTerms(wanted))).terms).toMatchObject({
+          value: wanted,
+          problem: null,
+        });
       }),
     );
   });

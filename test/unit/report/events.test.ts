@@ -3,7 +3,7 @@ import type { Problem } from '../../../src/domain/problem.ts';
 import type { Plan, Turn } from '../../../src/plan/plan.ts';
 import type { AgentEvent } from '../../../src/report/event.ts';
 import { eventsBetween } from '../../../src/report/events.ts';
-import { defaultConfig } from '../../../src/view/select.ts';
+import { defaultConfig } from '../../../src/domain/default-config.ts';
 import type { Contact, SessionState, View } from '../../../src/view/view.ts';
 import { aKey, aMember, aPrimaryLook, aTurn, aView, nowMs, sessionOf, someKeys } from '../../support/turns.ts';
 

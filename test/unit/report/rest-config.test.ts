@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ConsulError } from '../../../src/consul/port.ts';
 import { plan } from '../../../src/plan/plan.ts';
-import { configKey, consulWithConfig, startRest } from '../../support/rest.ts';
+import { configKey, consulWithConfig, openAccess, startRest } from '../../support/rest.ts';
 
 const stored = '{"ttl":30,"loop_wait":10,"postgresql":{"parameters":{"work_mem":"4MB","jit":"off"}}}';
 
@@ -10,7 +10,10 @@ async function configured(
   credentials: { username: string; password: string } | null = null,
 ) {
   const consul = consulWithConfig(text);
-  const rest = await startRest({ config: { consul: consul.port, key: configKey }, credentials });
+  const rest = await startRest({
+    config: { consul: consul.port, key: configKey },
+    access: { ...openAccess, credentials },
+  });
   const show = (): void => {
     const view = consul.view();
     rest.server.show({ view, plan: plan(view) });

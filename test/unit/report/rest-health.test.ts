@@ -3,7 +3,7 @@ import type { Member } from '../../../src/domain/cluster.ts';
 import { noTags } from '../../../src/domain/config.ts';
 import { tagsFrom } from '../../../src/domain/tags.ts';
 import type { View } from '../../../src/view/view.ts';
-import { defaultConfig } from '../../../src/view/select.ts';
+import { defaultConfig } from '../../../src/domain/default-config.ts';
 import { startRest } from '../../support/rest.ts';
 import { aKey, aMember, aSelf, aStandbyLook, aTurn, aView, nowMs, sessionOf, someKeys } from '../../support/turns.ts';
 
@@ -109,7 +109,7 @@ describe('why not', () => {
     ['beta', '/replica?replication_state=stopping', /replication state is streaming/],
     ['beta', '/replica?tag_zone=b', /tag zone/],
     ['beta', '/readiness?lag=0', /256 bytes behind/],
-    ['beta', '/synchronous', /synchronous mode/],
+    ['beta', '/synchronous', /synchronous_mode is off/],
   ])('%s %s', async (name, path, why) => {
     const rest = await startRest();
     rest.server.show(aTurn(name));

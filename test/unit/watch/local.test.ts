@@ -87,7 +87,7 @@ describe('watching the local server', () => {
   function watch(server: LocalServer, pace$: Observable<number> = NEVER, nudge$: Observable<unknown> = NEVER) {
     const seen: Observation[] = [];
     const ends: unknown[] = [];
-    subscription = watchLocal({ server, clock: systemClock, pace$, nudge$ }).subscribe({
+    subscription = watchLocal({ server, managed: null, clock: systemClock, pace$, nudge$ }).subscribe({
       next: (observation) => seen.push(observation),
       error: (error: unknown) => ends.push(error),
       complete: () => ends.push('completed'),

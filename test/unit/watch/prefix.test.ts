@@ -98,7 +98,7 @@ describe('news', () => {
   });
 
   test('a key that is none of ours is not news', async () => {
-    const foreign = entry('failover', '{"leader":"a"}', { modifyIndex: 8 });
+    const foreign = entry('notes', '{"leader":"a"}', { modifyIndex: 8 });
     follow([
       { index: 7, entries: [status] },
       { index: 8, entries: [status, foreign] },

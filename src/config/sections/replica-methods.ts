@@ -1,0 +1,72 @@
+import { reservedOptions, type ReplicaMethod } from '../../postgres/managed/settings.ts';
+import {
+  child,
+  isAbsent,
+  isMap,
+  list,
+  ownValue,
+  refuseSection,
+  text,
+  wrong,
+  type Field,
+  type Place,
+} from '../field.ts';
+import { script } from '../script.ts';
+import { toolOptions } from '../tool-options.ts';
+
+export type ReplicaMethods = readonly [ReplicaMethod, ...ReplicaMethod[]];
+
+const names = list(text('the name of a replica method'), 'a list of replica methods, such as basebackup');
+const basebackup = toolOptions('pg_basebackup', reservedOptions.basebackup);
+const flags = ['no_params', 'keep_data', 'no_leader'] as const;
+const given = ['scope', 'role', 'datadir', 'connstring'];
+
+/** The names in `create_replica_methods` (once `create_replica_method`) of the section `postgresql`, if they are names. */
+export function replicaMethodNames(section: Readonly<Record<string, unknown>>): readonly string[] {
+  const found = ownValue(section, keyOf(section));
+  return Array.isArray(found) ? found.filter((name) => typeof name === 'string') : [];
+}
+
+/** How a standby gets its data: the methods in `create_replica_methods`, each with its section of `postgresql`. */
+export const replicaMethods: Field<ReplicaMethods> = (section, place) => {
+  if (!isMap(section)) return refuseSection(place, section, 'an object');
+  const key = keyOf(section);
+  const listed = ownValue(section, key);
+  // Patroni's default is an empty text.
+  const chosen = isAbsent(listed) || listed === '' ? [] : names(listed, child(place, key));
+  if (chosen === wrong) return wrong;
+  const methods = [];
+  let flawed = false;
+  for (const name of chosen.length === 0 ? ['basebackup'] : chosen) {
+    const method = methodOf(name, ownValue(section, name), child(place, name));
+    if (method === wrong) flawed = true;
+    else methods.push(method);
+  }
+  const [first, ...rest] = methods;
+  return flawed || first === undefined ? wrong : [first, ...rest];
+};
+
+function keyOf(section: Readonly<Record<string, unknown>>): string {
+  return isAbsent(ownValue(section, 'create_replica_methods')) ? 'create_replica_method' : 'create_replica_methods';
+}
+
+function methodOf(name: string, value: unknown, place: Place): ReplicaMethod | typeof wrong {
+  if (name === 'basebackup') {
+    const options = basebackup(value, place);
+    return options === wrong ? wrong : { kind: 'basebackup', options };
+  }
+  const read = script(flags, given, name)(value, place);
+  if (read === wrong) return wrong;
+  if (read.flags.no_leader) {
+    const allowed = 'nothing, a copy is made while there is a leader';
+    place.report({ kind: 'unused', path: child(place, 'no_leader').path, found: null, allowed });
+  }
+  return {
+    kind: 'command',
+    name,
+    command: read.command,
+    options: read.options,
+    noParams: read.flags.no_params,
+    keepData: read.flags.keep_data,
+  };
+}

@@ -1,0 +1,46 @@
+import type { DynamicConfig } from './config.ts';
+
+/** What holds where the cluster configuration has no key of that name, or no configuration was read yet. */
+export const defaultConfig: DynamicConfig = {
+  ttl: 30,
+  loopWait: 10,
+  retryTimeout: 10,
+  pause: false,
+  slots: new Map(),
+  ignoreSlots: [],
+  failoverSlots: {
+    synchronizeSlotNames: null,
+    dropExtraSlots: true,
+    restart: null,
+    method: 'auto',
+    templateDatabases: [],
+    standbySlotNames: null,
+    standbySlotsMinConfirmed: -1,
+    standbySlotsMaxLagBytes: 16 * 1024 * 1024,
+    standbySlotsGraceSeconds: 10,
+    recreateLost: false,
+  },
+  lead: {
+    maximumLagOnFailoverBytes: 1_048_576,
+    primaryStartTimeout: 300,
+    primaryStopTimeout: 0,
+    failsafeMode: false,
+    checkTimeline: false,
+    synchronousMode: false,
+    synchronousModeStrict: false,
+    synchronousNodeCount: 1,
+    maximumLagOnSyncnodeBytes: -1,
+    memberSlotsTtl: 1_800,
+    promotionGuard: 'prefer',
+    postgresql: {
+      parameters: {},
+      hba: null,
+      ident: null,
+      useSlots: true,
+      usePgRewind: true,
+      removeDataOnRewindFailure: false,
+      removeDataOnDivergedTimelines: false,
+    },
+    standbyCluster: null,
+  },
+};

@@ -1,0 +1,36 @@
+import { leaderName } from '../../domain/cluster.ts';
+import type { DiskState } from '../../domain/disk.ts';
+import type { View } from '../../view/view.ts';
+import type { Intent } from '../intent.ts';
+import { act, hold } from '../intent.ts';
+import { clusterPostgresOf } from './cluster-postgres.ts';
+import type { Standing } from './line.ts';
+import { leaderSource } from './source.ts';
+
+type Cluster = Extract<DiskState, { kind: 'cluster' }>;
+type Diverged = Extract<Standing, { kind: 'diverged' }>;
+
+/** What becomes of data that the leader's line does not hold: back to where it branched off, or a fresh copy. */
+export type Remedy = { readonly kind: 'rewind' | 'remove' } | { readonly kind: 'nothing'; readonly why: string };
+
+export function remedyFor(view: View, disk: Cluster, { isAmbiguous }: Diverged): Remedy {
+  const { usePgRewind, removeDataOnRewindFailure, removeDataOnDivergedTimelines } = clusterPostgresOf(view);
+  // pg_rewind goes by the timelines, which are what can't be believed here.
+  if (isAmbiguous) return { kind: 'remove' };
+  const canRewind = usePgRewind && disk.control.isRewindable;
+  if (canRewind && !(view.failures.has('rewind') && removeDataOnRewindFailure)) return { kind: 'rewind' };
+  if (canRewind || removeDataOnDivergedTimelines) return { kind: 'remove' };
+  const why = usePgRewind ? 'pg_rewind needs data checksums or wal_log_hints' : 'use_pg_rewind is off';
+  return { kind: 'nothing', why };
+}
+
+/** Nothing is taken away before there is somebody to get it back from. */
+export function planDiverged(view: View, disk: Cluster, standing: Diverged): readonly Intent[] {
+  const remedy = remedyFor(view, disk, standing);
+  if (remedy.kind === 'nothing') return [hold('server', `${standing.why}; ${remedy.why}: slotkeeper reinit`)];
+  const source = leaderSource(view);
+  const leader = view.consul.keys === null ? null : leaderName(view.consul.keys);
+  if (source === null) return [hold('server', `${standing.why}; the server of ${leader ?? '?'} does not run yet`)];
+  if (remedy.kind === 'remove') return [act({ kind: 'remove_data', why: standing.why })];
+  return [act({ kind: 'rewind', ...source })];
+}

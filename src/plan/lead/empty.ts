@@ -1,0 +1,59 @@
+import { leaderName } from '../../domain/cluster.ts';
+import type { ServerPlan } from '../../domain/managed.ts';
+import { sessionId } from '../../view/select.ts';
+import { standbyClusterOf } from '../../view/standby-cluster.ts';
+import type { View } from '../../view/view.ts';
+import type { Intent } from '../intent.ts';
+import { act, hold } from '../intent.ts';
+import { cloneSource } from './source.ts';
+import { isInitializing, remoteUpstream } from './upstream.ts';
+
+/** A bootstrap that failed leaves the next attempt to others for this long. */
+const failedForMs = 10_000;
+
+/** Where there is no data: a cluster is made of it, by whoever gets the lock on `initialize`, or a copy of the leader's. */
+export function planEmpty(view: View, plan: ServerPlan): readonly Intent[] {
+  const { keys } = view.consul;
+  const session = sessionId(view);
+  if (keys === null || session === null) return [hold('server', 'there is no Consul session')];
+  if (isInitializing(view)) return planBootstrap(view, session, plan);
+  if (leaderName(keys) !== null) return planClone(view);
+  if (keys.initialize !== null) {
+    const isBusy = keys.initialize.session !== null;
+    return [hold('server', isBusy ? 'another member makes the cluster' : 'there is no leader to copy from')];
+  }
+  if (view.self.managed?.canBootstrap !== true)
+    return [hold('server', 'there is no cluster yet, and this agent may make none')];
+  const failed = failedLately(view);
+  if (failed !== null) return [hold('server', `its bootstrap failed: ${failed}`)];
+  return [act({ kind: 'claim_initialize', session })];
+}
+
+/** A standby cluster begins as a copy of the remote primary. */
+function planBootstrap(view: View, session: string, plan: ServerPlan): readonly Intent[] {
+  const kind = creationKind(view);
+  if (failedLately(view) !== null) return [act({ kind: 'give_up_initialize', session })];
+  if (kind === 'bootstrap') return [act({ kind: 'bootstrap', plan })];
+  const source = remoteUpstream(view);
+  if (source === null) return [hold('server', 'standby_cluster names no host to copy from')];
+  return [act({ kind: 'clone', source, url: `postgres://${hostIn(source.host)}:${source.port}/postgres` })];
+}
+
+function failedLately(view: View): string | null {
+  const failure = view.failures.get(creationKind(view));
+  return failure !== undefined && view.nowMs - failure.lastAtMs < failedForMs ? failure.message : null;
+}
+
+function creationKind(view: View): 'clone' | 'bootstrap' {
+  return standbyClusterOf(view) === null ? 'bootstrap' : 'clone';
+}
+
+function hostIn(host: string): string {
+  return host.includes(':') ? `[${host}]` : encodeURIComponent(host);
+}
+
+function planClone(view: View): readonly Intent[] {
+  const source = cloneSource(view);
+  if (source === null) return [hold('server', 'it waits for the server of the leader, to copy it')];
+  return [act({ kind: 'clone', ...source })];
+}

@@ -1,0 +1,47 @@
+import { leaderName } from '../../domain/cluster.ts';
+import { leadingTerm, lifelineGraceMs, mayWrite } from '../../view/lease.ts';
+import { configOf, freshLook } from '../../view/select.ts';
+import type { View } from '../../view/view.ts';
+import type { Intent } from '../intent.ts';
+import { act, hold } from '../intent.ts';
+import { refusalOf } from '../refusal.ts';
+import { cannotLeadOn } from './acquire.ts';
+
+/**
+ * A server that may accept writes is stopped when its agent does not lead (L1): in order while the lease it had is still
+ * good, since its standbys then receive everything, at once after that. In pause only when another leads.
+ */
+export function planFence(view: View): readonly Intent[] {
+  if (!mayWrite(view) || leadingTerm(view) !== null) return [];
+  // Nothing is known to run here: what is on disk says the rest.
+  if (view.local.trouble === 'not_running' && !view.running.has('server')) return [];
+  if (refusalOf(view) !== null) return [hold('server', 'it belongs to another cluster, and is left alone')];
+  const why = stopBecause(view);
+  if (why === null) return [];
+  return [act({ kind: 'stop_server', mode: isLate(view) ? 'immediate' : 'fast', why })];
+}
+
+function stopBecause(view: View): string | null {
+  const { keys } = view.consul;
+  const { deposed, vacant, guard } = view.memory.lead;
+  const leader = keys === null ? null : leaderName(keys);
+  if (leader !== null && leader !== view.self.name) return `${leader} leads`;
+  if (configOf(view).pause) return null;
+  if (deposed?.why === 'lease') return 'the lease ran out';
+  if (deposed?.why === 'session') return 'the session is gone';
+  // The key was deleted, or this agent has just been started: it is taken (again) within the time that a lease would have.
+  const isOver = guard !== null ? isLate(view) : view.nowMs - (view.memory.lead.mayWriteSinceMs ?? 0) >= leaseMs(view);
+  if (isOver) return 'it accepts writes without a lease';
+  const why = vacant !== null && freshLook(view)?.role === 'primary' ? cannotLeadOn(view) : null;
+  return why !== null && deposed === null && (keys?.terms?.value?.length ?? 0) > 0 ? why : null;
+}
+
+/** Whether the lease under which it may have accepted writes is over, so that somebody else may lead. */
+function isLate(view: View): boolean {
+  const { guard, deposed } = view.memory.lead;
+  return deposed?.why === 'lease' || (guard !== null && view.nowMs >= guard.deadlineMs - lifelineGraceMs);
+}
+
+function leaseMs(view: View): number {
+  return view.session.kind === 'held' ? view.session.ttlSeconds * 1_000 : (configOf(view).ttl * 1_000) / 3;
+}

@@ -1,0 +1,56 @@
+import { leadingTerm } from '../../view/lease.ts';
+import { configOf, freshLook, holdsLeader, sessionId } from '../../view/select.ts';
+import type { View } from '../../view/view.ts';
+import type { Intent } from '../intent.ts';
+import { act, hold } from '../intent.ts';
+import { isTakenByAnother } from '../leadership.ts';
+import { planPrimaryAcquires } from './acquire.ts';
+import { planFormerRun } from './former-run.ts';
+import { planPromotion } from './promote.ts';
+import { planRace } from './race.ts';
+import { planRelease } from './release.ts';
+import { planSwitchover } from './switchover.ts';
+import { planSync } from './sync-mode.ts';
+import { planTermRecord, planTerms } from './terms.ts';
+import { isInitializing } from './upstream.ts';
+
+/**
+ * `ha: manage`: who leads, and what a leader says of it before and after its server accepts writes. What is to become of
+ * the server otherwise is in `server.ts`. The order is that of the writes to the leader's keys (C2).
+ */
+export function planLead(view: View): readonly Intent[] {
+  const { keys } = view.consul;
+  if (keys === null) return [hold('leader key', 'Consul has not answered yet')];
+  const session = sessionId(view);
+  if (session === null) return [hold('leader key', 'there is no Consul session')];
+  const former = planFormerRun(view, session);
+  if (former.length > 0 || isTakenByAnother(view)) return former;
+  if (!holdsLeader(view)) {
+    if (keys.leader?.session != null) return [hold('leader key', `${keys.leader.value ?? 'somebody'} holds it`)];
+    return freshLook(view)?.role === 'primary' ? planPrimaryAcquires(view) : planRace(view);
+  }
+  const release = planRelease(view);
+  if (leadingTerm(view) === null || release.length > 0) return release;
+  return [
+    ...planTerms(view),
+    ...planSync(view),
+    ...planPromotion(view),
+    ...planTermRecord(view),
+    ...planInitialize(view, session),
+    ...planSwitchover(view),
+  ];
+}
+
+/** What whoever made the cluster leaves behind for the others: its system identifier, and a configuration. */
+function planInitialize(view: View, session: string): readonly Intent[] {
+  const look = freshLook(view);
+  const bootstrapDcs = view.self.managed?.bootstrapDcs ?? null;
+  const intents: Intent[] = [];
+  if (look !== null && isInitializing(view)) {
+    intents.push(act({ kind: 'finish_initialize', session, systemIdentifier: look.systemIdentifier }));
+  }
+  if (view.consul.keys?.config === null && bootstrapDcs !== null && !configOf(view).pause) {
+    intents.push(act({ kind: 'publish_config', session, text: bootstrapDcs }));
+  }
+  return intents;
+}

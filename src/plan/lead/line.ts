@@ -1,0 +1,135 @@
+import { leaderName } from '../../domain/cluster.ts';
+import type { DiskState, TermOnDisk } from '../../domain/disk.ts';
+import type { Lsn } from '../../domain/lsn.ts';
+import { formatLsn } from '../../domain/lsn.ts';
+import { standbyClusterOf } from '../../view/standby-cluster.ts';
+import type { View } from '../../view/view.ts';
+
+/** The line of WAL that the leader writes: its timeline, and where each earlier one of that line ends. */
+export interface LeaderLine {
+  readonly leader: string;
+  readonly timeline: number;
+  readonly ends: ReadonlyMap<number, Lsn>;
+  /** Where its timeline begins; null = on timeline 1, or not known. */
+  readonly from: Lsn | null;
+}
+
+/** How a server's WAL stands to the leader's line. `unknown` passes: what is missing is on its way. */
+export type Standing =
+  | { readonly kind: 'on_it' }
+  | { readonly kind: 'unknown'; readonly why: string }
+  /** `isAmbiguous`: what timelines say of it can't be believed, so that pg_rewind would go wrong as well. */
+  | { readonly kind: 'diverged'; readonly why: string; readonly isAmbiguous: boolean };
+
+type Cluster = Extract<DiskState, { kind: 'cluster' }>;
+
+/** What the leader's WAL is like, or why that is not known (yet). */
+export function leaderLine(view: View): LeaderLine | string {
+  const { keys } = view.consul;
+  const leader = keys === null ? null : leaderName(keys);
+  if (keys === null || leader === null) return 'there is no leader';
+  const listed = keys.terms?.value?.find(({ term }) => term === keys.leader?.modifyIndex) ?? null;
+  const timeline = listed?.timeline ?? null;
+  if (timeline === null) return `${leader}, the leader, has not said yet on which timeline it writes`;
+  const history = keys.history?.value ?? [];
+  const last = history.at(-1);
+  const from = listed?.from ?? null;
+  const isComplete = timeline === 1 || (last !== undefined && last.timeline < timeline);
+  if (!isComplete || (from !== null && last?.lsn !== from))
+    return `the history of timeline ${timeline} is not there yet`;
+  const ends = history
+    .filter((entry) => entry.timeline < timeline)
+    .map((entry) => [entry.timeline, entry.lsn] as const);
+  return { leader, timeline, ends: new Map(ends), from };
+}
+
+/**
+ * Whether the data on disk may be followed with (L7). In a standby cluster nobody writes, and its leader does not know where
+ * the remote primary's timelines ended: PostgreSQL itself says when that does not go on.
+ */
+export function standingOnDisk(view: View, disk: Cluster): Standing {
+  if (standbyClusterOf(view) !== null) return { kind: 'on_it' };
+  const conflict = termConflict(view, disk.term, disk.control.systemIdentifier);
+  if (conflict !== null) return { kind: 'diverged', why: conflict, isAmbiguous: true };
+  const line = leaderLine(view);
+  if (typeof line === 'string') return { kind: 'unknown', why: line };
+  const timeline = timelineOf(view, disk);
+  const end = endOn(line, timeline);
+  const began = disk.switches.at(-1)?.lsn ?? null;
+  // Another server took the same number for another timeline.
+  if (end === 'open' && began !== null && line.from !== null && began !== line.from) return elsewhere(timeline, line);
+  if (end === 'open') return { kind: 'on_it' };
+  if (end === 'elsewhere') return elsewhere(timeline, line);
+  return beyond(endOfWal(view, disk), timeline, end, line);
+}
+
+/** The same for a standby that runs. */
+export function standingOfStandby(view: View, timeline: number, position: Lsn): Standing {
+  const line = leaderLine(view);
+  if (typeof line === 'string') return { kind: 'unknown', why: line };
+  const end = endOn(line, timeline);
+  if (end === 'open' || standbyClusterOf(view) !== null) return { kind: 'on_it' };
+  return end === 'elsewhere'
+    ? elsewhere(timeline, line)
+    : beyond({ lsn: position, isOpen: false }, timeline, end, line);
+}
+
+/**
+ * Why the data was written under a term that a later one does not build on, although the timelines may look right: both
+ * leaders may have taken the same timeline's number, and the same place for its beginning. Null = nothing says so.
+ */
+export function termConflict(view: View, onDisk: TermOnDisk | null, systemIdentifier: string): string | null {
+  const terms = view.consul.keys?.terms?.value ?? [];
+  // Data that was copied from another member by hand brings its file along.
+  const isOwn = onDisk?.member === view.self.name && onDisk.systemIdentifier === systemIdentifier;
+  if (onDisk === null || !isOwn || terms.length === 0) return null;
+  const own = terms.find(({ term }) => term === onDisk.term);
+  if (own === undefined) return `it was written under term ${onDisk.term}, which is not listed`;
+  const others = terms.filter(({ term, leader }) => term > own.term && leader !== view.self.name);
+  if (own.timeline === null && others.length > 0)
+    return `it was written under term ${own.term}, of which no timeline was listed before ${others[0]?.leader ?? '?'} led`;
+  const same = others.find(({ timeline }) => timeline === own.timeline);
+  return same === undefined || own.timeline === null
+    ? null
+    : `it was written on timeline ${own.timeline} under term ${own.term}, and ${same.leader} wrote another timeline ${own.timeline}`;
+}
+
+/** The newest timeline that the data has; a promotion is in the history file before any checkpoint says so. */
+function timelineOf(view: View, { control, switches, term }: Cluster): number {
+  const listed = view.consul.keys?.terms?.value?.find((entry) => entry.term === term?.term)?.timeline ?? 1;
+  const afterSwitch = (switches.at(-1)?.timeline ?? 0) + 1;
+  return Math.max(control.timeline, control.minRecoveryEndTimeline ?? 1, afterSwitch, listed);
+}
+
+interface EndOfWal {
+  readonly lsn: Lsn;
+  /** More may have been written than is known. */
+  readonly isOpen: boolean;
+}
+
+function endOfWal(view: View, { control, isStandby, term }: Cluster): EndOfWal {
+  const { state, checkpointLsn, minRecoveryEndLsn } = control;
+  // A fresh copy has the control file of the server that it was taken from, but no term.
+  const isStandbys = isStandby && (term === null || state.includes('recovery')) && state !== 'in crash recovery';
+  if (!isStandbys) return { lsn: checkpointLsn + 1n, isOpen: state !== 'shut down' };
+  const { look } = view.local;
+  const seen = look?.role === 'standby' && look.timeline === control.timeline ? (look.replayedLsn ?? 0n) : 0n;
+  const written = minRecoveryEndLsn ?? 0n;
+  return { lsn: written > seen ? written : seen, isOpen: false };
+}
+
+function endOn(line: LeaderLine, timeline: number): Lsn | 'open' | 'elsewhere' {
+  return timeline === line.timeline ? 'open' : (line.ends.get(timeline) ?? 'elsewhere');
+}
+
+function elsewhere(timeline: number, line: LeaderLine): Standing {
+  const why = `its timeline ${timeline} is none of those that timeline ${line.timeline} of ${line.leader} came from`;
+  return { kind: 'diverged', why, isAmbiguous: false };
+}
+
+function beyond(own: EndOfWal, timeline: number, end: Lsn, line: LeaderLine): Standing {
+  if (!own.isOpen && own.lsn <= end) return { kind: 'on_it' };
+  const where = `timeline ${timeline} after ${formatLsn(end)}, where ${line.leader} left it`;
+  const why = own.isOpen ? `it crashed, and may have written on ${where}` : `it has WAL on ${where}`;
+  return { kind: 'diverged', why, isAmbiguous: false };
+}

@@ -1,0 +1,118 @@
+import type { Bid } from '../../domain/lead.ts';
+import { hasLeaseLeft, mayWrite } from '../../view/lease.ts';
+import { configOf, freshLook, ownUpstream, sessionId } from '../../view/select.ts';
+import type { View } from '../../view/view.ts';
+import type { Intent } from '../intent.ts';
+import { act, hold } from '../intent.ts';
+import { furthest, requestedCandidate, requestedForMs, unfitBecause, unreadySlots } from './fitness.ts';
+
+/** How long bids are waited for, and how long each one leaves to whoever is before it. */
+const bidsMs = 1_000;
+const turnMs = 1_000;
+/** `promotion_guard: prefer`: how long a standby with slots that are not ready waits for a better one (L4). */
+const guardMs = 2_000;
+
+/**
+ * What this member offers in the race; null = there is none, or its server may accept writes. Also of a member that can't
+ * lead: a bid says that its server writes nothing under any term before.
+ */
+export function ownBid(view: View): Bid | null {
+  const { vacant } = view.memory.lead;
+  if (view.self.ha !== 'manage' || vacant === null || mayWrite(view)) return null;
+  const look = freshLook(view);
+  return {
+    after: vacant.after,
+    position: look === null ? 0n : furthest(look),
+    timeline: look?.timeline ?? 1,
+    unreadySlots: unreadySlots(view),
+    priority: view.self.tags.failoverPriority,
+    unfit: unfitBecause(view),
+  };
+}
+
+/** Takes the leader key that nobody holds, when this standby's turn has come (L3). */
+export function planRace(view: View): readonly Intent[] {
+  const session = sessionId(view);
+  const bid = ownBid(view);
+  if (session === null || bid === null) return [];
+  const why = bid.unfit ?? waitsBecause(view, bid);
+  return why === null ? [act({ kind: 'acquire_leader', session })] : [hold('leader key', why)];
+}
+
+function waitsBecause(view: View, own: Bid): string | null {
+  const sinceMs = view.nowMs - (view.memory.lead.vacant?.sinceMs ?? view.nowMs);
+  if (view.consul.contact.kind !== 'good') return 'Consul does not answer';
+  if (!hasLeaseLeft(view)) return 'too little is left of the lease';
+  return formerLives(view, sinceMs) ?? othersTurn(view, own, sinceMs);
+}
+
+/**
+ * L8. While the former leader's agent is alive it says by a bid that its server is none any more; only its word counts then
+ * (its key may have been deleted by hand). Without its agent, the stream from its server proves that it lives: then its
+ * lease is waited for, after which it has been stopped.
+ */
+function formerLives(view: View, sinceMs: number): string | null {
+  const former = view.memory.lead.lastLeader?.name ?? view.consul.keys?.terms?.value?.at(-1)?.leader ?? null;
+  if (former === null || former === view.self.name) return null;
+  const key = view.consul.keys?.members.get(former);
+  if (key?.session != null && key.value?.extras != null) {
+    const after = key.value.extras.bid?.after ?? -1;
+    return after >= (view.memory.lead.vacant?.after ?? 0) ? null : `${former}, who led last, may still accept writes`;
+  }
+  const isPaused = configOf(view).pause && view.consul.keys?.failover?.value?.force !== true;
+  if (isPaused) return `${former}, who led last, may still accept writes: nobody stops it while the cluster is paused`;
+  // The key that would tell whom it streams from is gone with the former leader's session.
+  const isStreaming = freshLook(view)?.receiver?.status === 'streaming' && (ownUpstream(view) ?? former) === former;
+  const leaseMs = view.session.kind === 'held' ? view.session.ttlSeconds * 1_000 : 0;
+  return isStreaming && sinceMs < leaseMs ? `it still receives WAL from ${former}` : null;
+}
+
+interface Rival {
+  readonly name: string;
+  readonly bid: Bid;
+}
+
+function othersTurn(view: View, own: Bid, sinceMs: number): string | null {
+  const { name } = view.self;
+  const candidate = requestedCandidate(view);
+  if (candidate === name) return null;
+  const others = otherMembers(view, own.after);
+  const named = others.get(candidate ?? '');
+  if (candidate !== null && named !== undefined && named?.unfit == null && sinceMs < requestedForMs) {
+    return `${candidate} is asked to lead`;
+  }
+  const missing = [...others].filter(([, bid]) => bid === null).map(([member]) => member);
+  if (missing.length > 0 && sinceMs < bidsMs) return `it waits for the bids of ${missing.sort().join(', ')}`;
+  const before = [...others].flatMap(([member, bid]): readonly string[] =>
+    bid !== null && bid.unfit === null && isBefore({ name: member, bid }, { name, bid: own }) ? [member] : [],
+  );
+  const waitMs =
+    (before.length === 0 ? 0 : bidsMs + before.length * turnMs) + (isWorseThanWanted(view, own) ? guardMs : 0);
+  if (sinceMs >= waitMs) return null;
+  return before.length === 0
+    ? `${own.unreadySlots} of its slots are not ready: a better one may come`
+    : `${before.sort().join(', ')} is before it`;
+}
+
+function isWorseThanWanted(view: View, own: Bid): boolean {
+  return own.unreadySlots > 0 && configOf(view).lead.promotionGuard === 'prefer';
+}
+
+/** The bids of all others who are alive, for the race after that term; null = not made yet. */
+function otherMembers(view: View, after: number): ReadonlyMap<string, Bid | null> {
+  const others = new Map<string, Bid | null>();
+  for (const [name, key] of view.consul.keys?.members ?? []) {
+    if (name === view.self.name || key.session === null) continue;
+    const bid = key.value?.extras?.bid ?? null;
+    others.set(name, bid !== null && bid.after >= after ? bid : null);
+  }
+  return others;
+}
+
+/** The furthest first: no slot is worth a lost transaction (L2); then readiness, priority, and the name, to have an order. */
+function isBefore(a: Rival, b: Rival): boolean {
+  if (a.bid.position !== b.bid.position) return a.bid.position > b.bid.position;
+  if (a.bid.unreadySlots !== b.bid.unreadySlots) return a.bid.unreadySlots < b.bid.unreadySlots;
+  if (a.bid.priority !== b.bid.priority) return a.bid.priority > b.bid.priority;
+  return a.name < b.name;
+}

@@ -1,0 +1,80 @@
+import { leaderName } from '../../domain/cluster.ts';
+import type { ServerPlan } from '../../domain/managed.ts';
+import { leadingTerm, mayWrite } from '../../view/lease.ts';
+import { isServerAskedFor } from '../../view/requests.ts';
+import { configOf, freshLook } from '../../view/select.ts';
+import { standbyClusterOf } from '../../view/standby-cluster.ts';
+import type { View } from '../../view/view.ts';
+import type { Intent } from '../intent.ts';
+import { act, hold } from '../intent.ts';
+import { isTakenByAnother } from '../leadership.ts';
+import { planConfiguration } from './configure.ts';
+import { planFence } from './fence.ts';
+import { planFollow } from './follow.ts';
+import { furthest } from './fitness.ts';
+import { standingOfStandby } from './line.ts';
+import { planRequests } from './requests.ts';
+import { wantedServerPlan } from './server-plan.ts';
+import { planStopped } from './stopped.ts';
+import { isHandingOver } from './switchover.ts';
+
+/** How long a standby may be without a stream before it is asked whether its WAL is the reason. */
+const streamlessMs = 5_000;
+
+/**
+ * `ha: manage`: what is to be done to the server itself, from what it is now (running, down, empty, …) and who leads. One
+ * step at a time: whatever it does is looked at before the next.
+ */
+export function planServer(view: View): readonly Intent[] {
+  if (isTakenByAnother(view)) return [hold('server', `another agent runs under the name ${view.self.name}`)];
+  const fence = planFence(view);
+  if (fence.length > 0) return fence;
+  // Of a switchover the leader's part says what happens to the server (`switchover.ts`).
+  if (isHandingOver(view)) return [];
+  const plan = wantedServerPlan(view);
+  const asked = planRequests(view, plan);
+  // Whoever takes the data away starts nothing on it between two attempts.
+  if (view.memory.requests.reinitialize?.step === 'remove') return asked;
+  const look = freshLook(view);
+  if (look === null) return [...asked, ...planDown(view, plan)];
+  return [...asked, ...planRunning(view, plan)];
+}
+
+function planRunning(view: View, plan: ServerPlan): readonly Intent[] {
+  const why = stopBecause(view);
+  if (why !== null && !configOf(view).pause) return [act({ kind: 'stop_server', mode: 'fast', why })];
+  return [...planFollow(view, plan), ...planConfiguration(view, plan)];
+}
+
+/** Why a server that runs has to be stopped although nobody needs to be kept from writing; null = it has not. */
+function stopBecause(view: View): string | null {
+  const look = freshLook(view);
+  if (look?.role === 'primary') {
+    return leadingTerm(view) !== null && standbyClusterOf(view) !== null ? 'this is a standby cluster' : null;
+  }
+  const { streamlessSinceMs } = view.memory.lead;
+  const { keys } = view.consul;
+  const leader = keys === null ? null : leaderName(keys);
+  if (look === null || leader === null || leader === view.self.name) return null;
+  if (streamlessSinceMs === null || view.nowMs - streamlessSinceMs < streamlessMs) return null;
+  const standing = standingOfStandby(view, look.timeline, look.replayedLsn ?? furthest(look));
+  return standing.kind === 'diverged' ? standing.why : null;
+}
+
+/** A server that does not answer: only one that is known not to run is done anything to, but for one that takes too long. */
+function planDown(view: View, plan: ServerPlan): readonly Intent[] {
+  const { trouble, disk, contact, copyInterrupted } = view.local;
+  if (contact.kind === 'never' || view.running.has('server')) return [];
+  const { pause, lead } = configOf(view);
+  if (trouble !== 'not_running') {
+    const downMs = view.nowMs - (view.memory.lead.downSinceMs ?? view.nowMs);
+    const isGivenUp = leadingTerm(view) !== null && downMs >= lead.primaryStartTimeout * 1_000 && !pause;
+    const why = 'it has not answered for as long as primary_start_timeout allows';
+    return isGivenUp && mayWrite(view) ? [act({ kind: 'stop_server', mode: 'immediate', why })] : [];
+  }
+  if (disk === null) return [hold('server', 'its data directory has not been looked at yet')];
+  // Stopped for a copy of slots: whoever stopped it starts it.
+  if (copyInterrupted) return [];
+  if (pause && !isServerAskedFor(view)) return [hold('server', 'it does not run, and the cluster is paused')];
+  return planStopped(view, disk, plan);
+}

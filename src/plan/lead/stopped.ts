@@ -1,0 +1,66 @@
+import { leaderName } from '../../domain/cluster.ts';
+import type { DiskState } from '../../domain/disk.ts';
+import type { ServerPlan } from '../../domain/managed.ts';
+import { hasLeaseLeft, leadingTerm } from '../../view/lease.ts';
+import { holdsLeader } from '../../view/select.ts';
+import { standbyClusterOf } from '../../view/standby-cluster.ts';
+import type { View } from '../../view/view.ts';
+import type { Intent } from '../intent.ts';
+import { act, hold } from '../intent.ts';
+import { foreignBecause } from '../refusal.ts';
+import { planEmpty } from './empty.ts';
+import { planDiverged } from './diverged.ts';
+import { standingOnDisk, termConflict } from './line.ts';
+import { releaseBecause } from './release.ts';
+import { isListed } from './terms.ts';
+
+type Cluster = Extract<DiskState, { kind: 'cluster' }>;
+
+/** What is done with a data directory on which no server runs. */
+export function planStopped(view: View, disk: DiskState, plan: ServerPlan): readonly Intent[] {
+  if (view.consul.keys === null) return [hold('server', 'Consul has not answered yet')];
+  switch (disk.kind) {
+    case 'foreign':
+      return [hold('server', `the data directory holds something else (${disk.what})`)];
+    case 'unfinished':
+      return [act({ kind: 'remove_data', why: `a ${disk.what} was not finished` })];
+    case 'empty':
+      return planEmpty(view, plan);
+    case 'cluster': {
+      const refusal = foreignBecause(view, disk.control.systemIdentifier);
+      return refusal === null ? planCluster(view, disk, plan) : [hold('server', refusal)];
+    }
+  }
+}
+
+function planCluster(view: View, disk: Cluster, plan: ServerPlan): readonly Intent[] {
+  const { keys } = view.consul;
+  const leader = keys === null ? null : leaderName(keys);
+  const asStandby = act({ kind: 'start_server', plan, term: null });
+  if (holdsLeader(view)) return planLeaders(view, disk, plan);
+  if (leader === view.self.name) return [hold('server', 'an earlier run of this agent still holds the leader key')];
+  if (leader === null) {
+    // It waits for somebody to compare itself with: as a leader it would undo what was written after it.
+    const conflict = termConflict(view, disk.term, disk.control.systemIdentifier);
+    return conflict === null ? [asStandby] : [hold('server', `there is no leader, and ${conflict}`)];
+  }
+  const standing = standingOnDisk(view, disk);
+  switch (standing.kind) {
+    case 'unknown':
+      return [hold('server', standing.why)];
+    case 'on_it':
+      return [asStandby];
+    case 'diverged':
+      return planDiverged(view, disk, standing);
+  }
+}
+
+/** The leader's own server, which crashed, or was stopped by somebody: back on the same timeline, in the same term. */
+function planLeaders(view: View, disk: Cluster, plan: ServerPlan): readonly Intent[] {
+  const term = leadingTerm(view);
+  if (term === null || releaseBecause(view) !== null) return [];
+  if (disk.isStandby || standbyClusterOf(view) !== null) return [act({ kind: 'start_server', plan, term: null })];
+  if (!isListed(view, term)) return [hold('server', `term ${term} is not listed yet`)];
+  if (!hasLeaseLeft(view)) return [hold('server', 'too little is left of the lease')];
+  return [act({ kind: 'start_server', plan, term })];
+}

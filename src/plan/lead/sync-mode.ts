@@ -1,0 +1,108 @@
+import type { SyncState } from '../../domain/lead.ts';
+import type { ReplicationClient, ServerLook } from '../../domain/server.ts';
+import { leadingTerm } from '../../view/lease.ts';
+import { configOf, freshLook, sessionId } from '../../view/select.ts';
+import type { View } from '../../view/view.ts';
+import type { Intent } from '../intent.ts';
+import { act } from '../intent.ts';
+
+/**
+ * The key `sync` in synchronous mode: who may lead besides the leader. A standby is in it only while every commit that is
+ * acknowledged is known to be there: it comes in after PostgreSQL waits for it and it has caught up with what was
+ * acknowledged before, and it goes out before PostgreSQL stops to wait for it.
+ */
+export function planSync(view: View): readonly Intent[] {
+  const session = sessionId(view);
+  if (session === null || leadingTerm(view) === null) return [];
+  const wanted = wantedSync(view);
+  const before = view.consul.keys?.sync ?? null;
+  if (wanted === null || (before !== null && before.value !== null && isSame(before.value, wanted))) return [];
+  return [act({ kind: 'publish_sync', session, sync: wanted })];
+}
+
+/**
+ * Whether the key lets this leader accept writes: until it is promoted, and after that until its standbys are synchronous,
+ * nobody else has what it acknowledges.
+ */
+export function isSyncReady(view: View): boolean {
+  if (!configOf(view).lead.synchronousMode) return true;
+  const sync = view.consul.keys?.sync?.value ?? null;
+  return sync !== null && sync.leader === view.self.name && sync.standbys.length === 0;
+}
+
+/** What the key is to say next; null = it may stay as it is. */
+function wantedSync(view: View): SyncState | null {
+  const sync = view.consul.keys?.sync?.value ?? null;
+  if (!configOf(view).lead.synchronousMode) {
+    const isEmpty = sync === null || (sync.leader === null && sync.standbys.length === 0);
+    return isEmpty ? null : { leader: null, standbys: [] };
+  }
+  const alone: SyncState = { leader: view.self.name, standbys: [] };
+  const look = freshLook(view);
+  if (look === null) return sync?.leader === view.self.name ? null : alone;
+  if (look.role === 'standby' || sync?.leader !== view.self.name) return alone;
+  const wanted = wantedStandbys(view, look);
+  return { leader: view.self.name, standbys: wanted.filter((name) => isSynchronous(view, look, name)) };
+}
+
+/**
+ * `synchronous_standby_names`: whoever is in the key, and whoever is to come into it. Null = the setting is somebody
+ * else's. A server that is promoted in strict mode waits from its first commit on.
+ */
+export function synchronousNames(view: View): string | null {
+  const { synchronousMode, synchronousModeStrict } = configOf(view).lead;
+  const sync = view.consul.keys?.sync?.value ?? null;
+  const listed = sync?.leader === view.self.name ? sync.standbys : [];
+  if (!synchronousMode && listed.length === 0) return null;
+  const look = freshLook(view);
+  const isLeading = leadingTerm(view) !== null && look?.role === 'primary';
+  const wanted = synchronousMode && isLeading ? wantedStandbys(view, look) : [];
+  const names = [...new Set([...listed, ...wanted])].sort();
+  if (names.length === 0) return synchronousMode && synchronousModeStrict ? '*' : '';
+  const quoted = names.map((name) => `"${name.replaceAll('"', '""')}"`).join(',');
+  // Every one of them is waited for: any of them may be elected.
+  return `${names.length} (${quoted})`;
+}
+
+/** The standbys that are to be synchronous: those that are already, then the furthest; never more than are asked for. */
+function wantedStandbys(view: View, look: ServerLook): readonly string[] {
+  const { synchronousNodeCount, maximumLagOnSyncnodeBytes } = configOf(view).lead;
+  const sync = view.consul.keys?.sync?.value ?? null;
+  const listed = sync?.leader === view.self.name ? sync.standbys : [];
+  const end = look.currentLsn ?? 0n;
+  const fits = ({ applicationName, state, replayLsn }: ReplicationClient): boolean => {
+    const key = view.consul.keys?.members.get(applicationName);
+    if (state !== 'streaming' || key?.session == null || key.value === null || key.value.tags.nosync) return false;
+    const lag = Number(end - (replayLsn ?? 0n));
+    return listed.includes(applicationName) || maximumLagOnSyncnodeBytes <= 0 || lag <= maximumLagOnSyncnodeBytes;
+  };
+  const rank = ({ applicationName }: ReplicationClient): number => {
+    const isListed = listed.includes(applicationName) || view.memory.lead.synchronous.has(applicationName);
+    const isLast = view.consul.keys?.members.get(applicationName)?.value?.tags.nofailover === true;
+    return (isListed ? 0 : 1) + (isLast ? 2 : 0);
+  };
+  const rows = look.replication.filter(fits);
+  return rows
+    .toSorted((a, b) => {
+      const [lsnA, lsnB] = [a.replayLsn ?? 0n, b.replayLsn ?? 0n];
+      const byPosition = lsnA === lsnB ? 0 : lsnA > lsnB ? -1 : 1;
+      return rank(a) - rank(b) || byPosition || (a.applicationName < b.applicationName ? -1 : 1);
+    })
+    .slice(0, synchronousNodeCount)
+    .map(({ applicationName }) => applicationName);
+}
+
+/** Whether PostgreSQL waits for the standby, and it has everything that was acknowledged before it did. */
+function isSynchronous(view: View, look: ServerLook, name: string): boolean {
+  const sync = view.consul.keys?.sync?.value ?? null;
+  if (sync?.leader === view.self.name && sync.standbys.includes(name)) return true;
+  const since = view.memory.lead.synchronous.get(name);
+  const applied = view.memory.lead.applied?.synchronousStandbyNames ?? '';
+  if (since === undefined || !applied.includes(`"${name.replaceAll('"', '""')}"`)) return false;
+  return look.replication.some((row) => row.applicationName === name && (row.replayLsn ?? 0n) >= since);
+}
+
+function isSame(a: SyncState, b: SyncState): boolean {
+  const names = ({ standbys }: SyncState): string => standbys.toSorted().join(',');
+  return a.leader === b.leader && names(a) === names(b);
+}

@@ -1,0 +1,59 @@
+import { givenUp, serverError } from '../trouble.ts';
+import type { ManagedServer } from '../managed-port.ts';
+import { bootstrapServer } from './bootstrap.ts';
+import { cloneData } from './clone.ts';
+import { configureServer } from './configure.ts';
+import { removeData } from './empty-directory.ts';
+import { createFence } from './fence.ts';
+import { followUpstream } from './follow.ts';
+import { inspect } from './inspect.ts';
+import { type ManagedWork, oneAtATime } from './managed-work.ts';
+import { placeOf } from './place.ts';
+import { rewindData } from './rewind.ts';
+import { restartServer } from './restart.ts';
+import { promoteServer, startServer, stopServer } from './run-server.ts';
+import { serverUserOf } from './server-user.ts';
+import type { ManagedServerSettings } from './settings.ts';
+import { stopImmediately } from './stop-server.ts';
+import { writeTerm } from './term-file.ts';
+
+/** The real server of an agent that manages it. Nothing is touched before the first call. */
+export function createManagedServer(settings: ManagedServerSettings): ManagedServer {
+  const place = placeOf(settings);
+  const alone = oneAtATime();
+  const fence = createFence();
+
+  const doing = async <T>(verb: string, act: (work: ManagedWork) => Promise<T>): Promise<T> => {
+    try {
+      return await act({ settings, place, alone, user: await serverUserOf(place.directory.root, settings.user) });
+    } catch (error) {
+      throw error instanceof Error && error.name === 'AbortError' ? givenUp(verb) : serverError(verb, error);
+    }
+  };
+  /** Work in which a server may come up, or become writable: known to the fence from the moment of the call. */
+  const fenced = (verb: string, signal: AbortSignal, act: (work: ManagedWork, signal: AbortSignal) => Promise<void>) =>
+    fence.guarded(signal, (limited) => doing(verb, (work) => act(work, limited)));
+
+  return {
+    inspect: (signal) => doing('look at the data directory', (work) => inspect(work, signal)),
+    bootstrap: (plan, signal) => fenced('bootstrap', signal, (work, limited) => bootstrapServer(work, plan, limited)),
+    clone: (source, url, signal) => doing('copy the data', (work) => cloneData(work, source, url, signal)),
+    removeData: () => doing('remove the data', (work) => removeData(work)),
+    start: (plan, term, signal) =>
+      fenced('start the server', signal, (work, limited) =>
+        startServer(work, plan, term === null ? 'standby' : { term }, limited),
+      ),
+    stop: (mode, signal) =>
+      mode === 'fast'
+        ? doing('stop the server', (work) => stopServer(work, signal))
+        : fence.close(() => doing('stop the server', () => stopImmediately(place.directory, settings.clock))),
+    promote: (term, newestTimeline, signal) =>
+      fenced('promote', signal, (work, limited) => promoteServer(work, term, newestTimeline, limited)),
+    recordTerm: (term) => doing('write the term down', () => writeTerm(place.directory, settings.member, term)),
+    follow: (plan, signal) => fenced('follow', signal, (work, limited) => followUpstream(work, plan, limited)),
+    rewind: (source, url, signal) => doing('rewind', (work) => rewindData(work, source, url, signal)),
+    configure: (plan, signal) => doing('configure the server', (work) => configureServer(work, plan, signal)),
+    restart: (plan, signal) =>
+      fenced('restart the server', signal, (work, limited) => restartServer(work, plan, limited)),
+  };
+}

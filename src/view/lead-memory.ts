@@ -1,0 +1,193 @@
+import type { Action, Outcome } from '../domain/action.ts';
+import { leaderName } from '../domain/cluster.ts';
+import type { ServerLook } from '../domain/server.ts';
+import { memberSlotsAfter } from './member-slots.ts';
+import { configOf, freshLook, sessionId } from './select.ts';
+import { heldTerm, leadingTerm, leaseDeadlineMs, letsWrite, lifelineGraceMs, mayWrite } from './lease.ts';
+import { standbyClusterOf } from './standby-cluster.ts';
+import type { LeadMemory, View } from './view.ts';
+
+export function noLeadMemory(nowMs: number): LeadMemory {
+  return {
+    deposed: null,
+    lastLeader: null,
+    vacant: null,
+    guard: null,
+    // An agent that has just been started finds its server as it is.
+    mayWriteSinceMs: nowMs,
+    applied: null,
+    pendingRestart: [],
+    recordedTerm: null,
+    downSinceMs: null,
+    streamlessSinceMs: null,
+    request: null,
+    handover: null,
+    followed: null,
+    synchronous: new Map(),
+    memberSlots: new Map(),
+  };
+}
+
+/** What an action that begins changes. */
+export function leadAfterStart(view: View, action: Action): LeadMemory {
+  const { lead } = view.memory;
+  const term = heldTerm(view);
+  if (action.kind === 'release_leader' && term !== null && action.session === sessionId(view)) {
+    // From the moment on in which it is asked for: the answer may never come.
+    return { ...lead, deposed: { term, why: 'released' } };
+  }
+  const isHandingOver = action.kind === 'stop_server' && action.mode === 'fast' && view.consul.keys?.failover != null;
+  if (isHandingOver && term !== null) return { ...lead, handover: { term } };
+  if (action.kind === 'follow') return { ...lead, followed: { upstream: action.plan.upstream, atMs: view.nowMs } };
+  return letsWrite(action) ? { ...lead, mayWriteSinceMs: view.nowMs } : lead;
+}
+
+/** What an action that has ended, well or not, changes. */
+export function leadAfterOutcome(view: View, outcome: Outcome): LeadMemory {
+  const { lead } = view.memory;
+  const action = outcome.kind === 'done' ? outcome.done.action : outcome.action;
+  // Also when it failed: how far it came is not known.
+  const next = letsWrite(action) ? { ...lead, mayWriteSinceMs: view.nowMs } : lead;
+  if (outcome.kind === 'failed') return next;
+  switch (outcome.done.action.kind) {
+    case 'promote':
+    case 'record_term':
+      return { ...next, recordedTerm: outcome.done.action.term };
+    case 'start_server':
+      return { ...next, applied: outcome.done.action.plan, pendingRestart: [], recordedTerm: outcome.done.action.term };
+    case 'restart_server':
+      return { ...next, applied: outcome.done.action.plan, pendingRestart: [] };
+    case 'bootstrap':
+      return { ...next, applied: outcome.done.action.plan, pendingRestart: [], recordedTerm: null };
+    case 'follow':
+      return { ...next, applied: outcome.done.action.plan };
+    case 'configure_server': {
+      const { result } = outcome.done;
+      return {
+        ...next,
+        applied: outcome.done.action.plan,
+        pendingRestart: Array.isArray(result) ? (result as readonly string[]) : [],
+      };
+    }
+    case 'clone':
+    case 'rewind':
+    case 'remove_data':
+      return { ...next, applied: null, pendingRestart: [], recordedTerm: null };
+    default:
+      return next;
+  }
+}
+
+/** What a look that began at `startedAtMs` changes. */
+export function leadAfterLook(view: View, look: ServerLook, startedAtMs: number): LeadMemory {
+  const { lead } = view.memory;
+  if (look.role === 'primary') return { ...lead, mayWriteSinceMs: lead.mayWriteSinceMs ?? view.nowMs };
+  const isNews = lead.mayWriteSinceMs !== null && startedAtMs >= lead.mayWriteSinceMs;
+  return isNews ? { ...lead, mayWriteSinceMs: null } : lead;
+}
+
+/** What the end of the server changes: nothing runs on the data directory that was looked at. */
+export function leadAfterDisk(view: View): LeadMemory {
+  return { ...view.memory.lead, mayWriteSinceMs: null, recordedTerm: null };
+}
+
+/**
+ * What follows for the lead from the view as a whole. `before`: the view as it was, whose lease counts for what was learnt
+ * since: a renewal that comes after the deadline proves nothing for the time before it (L1).
+ */
+export function rememberLead(before: View, view: View): View {
+  if (view.self.ha !== 'manage') return view;
+  const lead: LeadMemory = {
+    ...view.memory.lead,
+    deposed: deposedAfter(before, view),
+    lastLeader: lastLeaderAfter(view),
+    downSinceMs: view.local.contact.kind === 'good' ? null : (view.memory.lead.downSinceMs ?? view.nowMs),
+    streamlessSinceMs: isStreamless(view) ? (view.memory.lead.streamlessSinceMs ?? view.nowMs) : null,
+    request: requestAfter(view),
+    synchronous: synchronousAfter(view),
+    memberSlots: memberSlotsAfter(view),
+  };
+  return withGuard(withVacancy({ ...view, memory: { ...view.memory, lead } }));
+}
+
+function deposedAfter(before: View, view: View): LeadMemory['deposed'] {
+  const { deposed } = view.memory.lead;
+  const term = heldTerm(before);
+  if (term === null || term === deposed?.term) return deposed;
+  const deadlineMs = leaseDeadlineMs(before);
+  if (deadlineMs === null || view.nowMs >= deadlineMs) return { term, why: 'lease' };
+  if (sessionId(view) !== sessionId(before)) return { term, why: 'session' };
+  const was = before.consul.keys?.leader ?? null;
+  const is = view.consul.keys?.leader ?? null;
+  // Somebody who writes over the key takes neither the lock nor the lease from us; one who deletes it does.
+  const isSame = is !== null && is.session === was?.session && is.createIndex === was.createIndex;
+  return isSame ? deposed : { term, why: 'key' };
+}
+
+function lastLeaderAfter(view: View): LeadMemory['lastLeader'] {
+  const { keys } = view.consul;
+  const name = keys === null ? null : leaderName(keys);
+  const term = keys?.leader?.modifyIndex ?? null;
+  return name === null || term === null ? view.memory.lead.lastLeader : { name, term };
+}
+
+/** The newest term that this member knows of; 0 = there was none. */
+export function newestTerm(view: View): number {
+  const listed = (view.consul.keys?.terms?.value ?? []).map(({ term }) => term);
+  return Math.max(0, view.memory.lead.lastLeader?.term ?? 0, ...listed);
+}
+
+function withVacancy(view: View): View {
+  const { keys } = view.consul;
+  const isVacant = keys !== null && leaderName(keys) === null;
+  const { lead } = view.memory;
+  const sinceMs = lead.vacant?.sinceMs ?? view.nowMs;
+  const vacant = isVacant ? { sinceMs, after: newestTerm(view) } : null;
+  const isSame = vacant?.sinceMs === lead.vacant?.sinceMs && vacant?.after === lead.vacant?.after;
+  return isSame ? view : { ...view, memory: { ...view.memory, lead: { ...lead, vacant } } };
+}
+
+/**
+ * While this member leads, its server is guarded until the lease's end. Once it does not, the last guard stays as it is
+ * until the server is known not to accept writes: a session that is renewed all the same puts no end off.
+ */
+function withGuard(view: View): View {
+  const { lead } = view.memory;
+  const term = leadingTerm(view);
+  const deadlineMs = leaseDeadlineMs(view);
+  const session = sessionId(view);
+  // The leader of a standby cluster lets nobody write: there is nothing to fence.
+  const isWritten = standbyClusterOf(view) === null || mayWrite(view);
+  // In pause nothing is stopped, so that Consul can be worked on: what that gives up is in plan/SPEC.md.
+  const { pause } = configOf(view);
+  const isLeading = isWritten && !pause && term !== null && deadlineMs !== null && session !== null;
+  const kept = mayWrite(view) && !pause ? lead.guard : null;
+  const guard = isLeading ? { term, deadlineMs: deadlineMs + lifelineGraceMs, session } : kept;
+  const handover = lead.handover !== null && term !== null && lead.handover.term !== term ? null : lead.handover;
+  return { ...view, memory: { ...view.memory, lead: { ...lead, guard, handover } } };
+}
+
+function isStreamless(view: View): boolean {
+  const look = freshLook(view);
+  return look?.role === 'standby' && look.receiver?.status !== 'streaming';
+}
+
+function requestAfter(view: View): LeadMemory['request'] {
+  const index = view.consul.keys?.failover?.modifyIndex ?? null;
+  const before = view.memory.lead.request;
+  if (index === null) return null;
+  return index === before?.index ? before : { index, sinceMs: view.nowMs };
+}
+
+/** A commit that was acknowledged before a standby became synchronous need not be there yet: where that was, is kept. */
+function synchronousAfter(view: View): ReadonlyMap<string, bigint> {
+  const look = freshLook(view);
+  const before = view.memory.lead.synchronous;
+  if (look?.role !== 'primary' || look.currentLsn === null) return before.size === 0 ? before : new Map();
+  const synchronous = new Map<string, bigint>();
+  for (const { applicationName, state, syncState } of look.replication) {
+    if (state !== 'streaming' || (syncState !== 'sync' && syncState !== 'quorum')) continue;
+    synchronous.set(applicationName, before.get(applicationName) ?? look.currentLsn);
+  }
+  return synchronous;
+}

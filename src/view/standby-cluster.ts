@@ -1,0 +1,12 @@
+import type { StandbyClusterConfig } from '../domain/config.ts';
+import { configOf } from './select.ts';
+import type { View } from './view.ts';
+
+/**
+ * The remote primary, where this cluster is a standby cluster: nobody in it is promoted, and its leader streams from there.
+ * Before there is a configuration in Consul, what the agent's file would make it.
+ */
+export function standbyClusterOf(view: View): StandbyClusterConfig | null {
+  if (view.config !== null) return view.config.lead.standbyCluster;
+  return view.self.managed?.bootstrapStandbyCluster ?? configOf(view).lead.standbyCluster;
+}

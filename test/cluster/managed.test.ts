@@ -1,0 +1,143 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import { Consumer } from '../../src/demo/consumer.ts';
+import { Writer } from '../../src/demo/writer.ts';
+import { leaderName } from '../../src/domain/cluster.ts';
+import { patienceMs } from '../support/cluster-state.ts';
+import { twoStandbys, useCluster } from '../support/cluster.ts';
+import { eventually } from '../support/eventually.ts';
+
+/** Only a complete installation of PostgreSQL can be copied and rewound: `pg_basebackup`, `pg_rewind`. */
+describe('ha: manage, from empty folders', { timeout: 4 * patienceMs }, () => {
+  const cluster = useCluster({
+    members: twoStandbys,
+    ha: 'manage',
+    dynamicConfig: {
+      synchronous_mode: true,
+      slots: { orders: { type: 'logical', database: 'postgres', plugin: 'pgoutput' } },
+    },
+  });
+  const serverOf = (name: string) => cluster().member(name).server;
+  const findPrimary = (): Promise<string | null> => cluster().primaryUrl();
+  const writer = new Writer({ findPrimary, table: 'orders', rowsPerSecond: 100 });
+  const consumer = new Consumer({ slot: 'orders', publication: 'orders', findPrimary });
+  afterAll(async () => {
+    await Promise.all([writer.stop(), consumer.stop()]);
+  });
+
+  /** The member that leads, when its server accepts writes and all others stream from it. */
+  async function untilWhole(...among: readonly string[]): Promise<string> {
+    const names = among.length === 0 ? [...cluster().members.keys()] : among;
+    return eventually(
+      async () => {
+        const keys = await cluster().read();
+        const leader = leaderName(keys);
+        if (leader === null || !names.includes(leader)) throw new Error(`the leader is ${leader ?? 'nobody'}`);
+        const rows = await serverOf(leader).query<{ name: string }>(
+          `select application_name as name from pg_stat_replication where state = 'streaming'`,
+        );
+        if (await serverOf(leader).isInRecovery()) throw new Error(`${leader} is not promoted yet`);
+        const streaming = rows.map((row) => row.name);
+        const missing = names.filter((name) => name !== leader && !streaming.includes(name));
+        if (missing.length > 0) throw new Error(`${missing.join(', ')} does not stream from ${leader}`);
+        return leader;
+      },
+      { what: `one of ${names.join(', ')} to lead the others`, timeoutMs: 2 * patienceMs },
+    );
+  }
+
+  async function untilMoreRows(count: number): Promise<void> {
+    const wanted = writer.acknowledged.size + count;
+    await eventually(() => writer.acknowledged.size >= wanted, { what: `${count} more rows`, timeoutMs: patienceMs });
+  }
+
+  async function untilSlotReady(...names: readonly string[]): Promise<void> {
+    await eventually(
+      async () => {
+        const keys = await cluster().read();
+        for (const name of names) {
+          const verdict = keys.members.get(name)?.value?.slots.get('orders')?.verdict;
+          if (verdict?.kind !== 'ready') throw new Error(`${name}: ${JSON.stringify(verdict ?? null)}`);
+        }
+        return true;
+      },
+      { what: `the slot to be ready on ${names.join(', ')}`, timeoutMs: patienceMs },
+    );
+  }
+
+  async function untilNothingIsMissing(): Promise<void> {
+    await eventually(
+      () => {
+        const lost = [...writer.acknowledged.keys()].filter((row) => !consumer.rows.has(row));
+        if (lost.length > 0) throw new Error(`${lost.length} rows are missing, first ${lost.slice(0, 10).join(', ')}`);
+        return true;
+      },
+      { what: 'every acknowledged row to arrive', timeoutMs: patienceMs },
+    );
+  }
+
+  async function writable(): Promise<readonly string[]> {
+    const found: string[] = [];
+    for (const [name, { server }] of cluster().members) {
+      const isPrimary = await server.isInRecovery().then(
+        (standby) => !standby,
+        () => false,
+      );
+      if (isPrimary) found.push(name);
+    }
+    return found;
+  }
+
+  test('the agents make a cluster: one bootstraps, the others copy it and stream', async () => {
+    await cluster().startAgents();
+    const leader = await untilWhole();
+    expect(await writable()).toEqual([leader]);
+    await serverOf(leader).query(
+      'create table orders (id bigint primary key, at timestamptz default clock_timestamp())',
+    );
+    await serverOf(leader).query('create publication orders for table orders');
+    writer.start();
+    consumer.start();
+    await untilMoreRows(100);
+    const others = [...cluster().members.keys()].filter((name) => name !== leader);
+    await untilSlotReady(...others);
+  });
+
+  test('agent and server of the leader are killed: another one leads in seconds, with the slot', async () => {
+    const old = await untilWhole();
+    const others = [...cluster().members.keys()].filter((name) => name !== old);
+    const killedAt = performance.now();
+    await Promise.all([cluster().member(old).agent.kill(), serverOf(old).kill()]);
+    const leader = await untilWhole(...others);
+    console.info(`a new leader with its standby after ${Math.round(performance.now() - killedAt)} ms`);
+    expect(await writable()).toEqual([leader]);
+    await untilMoreRows(100);
+    await untilNothingIsMissing();
+    await cluster().member(old).agent.start();
+    expect(await untilWhole()).toBe(leader);
+    await untilSlotReady(old);
+  });
+
+  test('the server of the leader is killed: somebody leads again, and nothing is lost', async () => {
+    const old = await untilWhole();
+    await serverOf(old).kill();
+    await untilWhole();
+    await untilMoreRows(100);
+    await untilNothingIsMissing();
+    expect(await writable()).toHaveLength(1);
+  });
+
+  test('the agent of the leader hangs: its server stops by the end of its lease, and another leads', async () => {
+    const old = await untilWhole();
+    const others = [...cluster().members.keys()].filter((name) => name !== old);
+    cluster().member(old).agent.process().freeze();
+    try {
+      const leader = await untilWhole(...others);
+      expect(await writable()).toEqual([leader]);
+    } finally {
+      cluster().member(old).agent.process().thaw();
+    }
+    await untilWhole();
+    await untilMoreRows(100);
+    await untilNothingIsMissing();
+  });
+});

@@ -1,0 +1,101 @@
+import { decodeTerms } from '../../../src/consul/codec/lead.ts';
+import { formatLsn } from '../../../src/domain/lsn.ts';
+import type { PgServer } from '../pg-server.ts';
+import { type AgentRun, simKeys } from '../sim-agent.ts';
+import type { Host } from './host.ts';
+import { traceLead } from './lead-trace.ts';
+import { type LeadRule, LeadViolation } from './lead-violation.ts';
+import type { LeadWitness, LeadWorld } from './lead-world.ts';
+
+/** All rules of leadership, checked while a history runs. The first violation stays. */
+export class LeadChecks {
+  violation: LeadViolation | null = null;
+  /** How often a server began to accept writes. */
+  leaderships = 0;
+  readonly #world: LeadWorld;
+  readonly #told = new Map<string, string>();
+
+  constructor(world: LeadWorld) {
+    this.#world = world;
+  }
+
+  fail(rule: LeadRule, what: string): void {
+    if (this.violation !== null) return;
+    this.violation = new LeadViolation(rule, what);
+    this.#world.trace.add('checks', `VIOLATION ${this.violation.message}`);
+  }
+
+  witness(): LeadWitness {
+    return {
+      writable: (host, term) => {
+        this.#writable(host, term);
+      },
+      diverged: (standby, upstream) => {
+        this.#diverged(standby, upstream);
+      },
+      turned: (run: AgentRun) => {
+        traceLead(this.#world.trace, this.#told, run);
+      },
+      bug: (name, error) => {
+        this.fail(
+          'bug',
+          `the agent of ${name} fell over: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+        );
+      },
+    };
+  }
+
+  afterStep(): void {
+    const { members } = this.#world;
+    const writable = members.filter(({ host }) => host.isWritable);
+    if (writable.length > 1)
+      this.fail('two primaries', `${writable.map(({ name }) => name).join(' and ')} accept writes`);
+    const mixed = members.find(({ host }) => host.isMixed && host.server.state === 'up');
+    if (mixed !== undefined) this.fail('divergence', `the data of ${mixed.name} is of two lines`);
+  }
+
+  /** What is not yet as it has to be once everything works; null = nothing. */
+  unfinished(): string | null {
+    const { members, cluster, consul } = this.#world;
+    for (const { name, agent, host } of members) {
+      if (agent?.life.alive !== true) return `the agent of ${name} is not running`;
+      if (host.server.state !== 'up') return `${name} is ${host.server.state}, its directory ${host.directory}`;
+    }
+    const primaries = members.filter(({ host }) => host.isWritable);
+    const [primary] = primaries;
+    if (primary === undefined) return 'no server accepts writes';
+    const { state } = consul;
+    const leader = state.ownerOf(state.keys.get(simKeys.leader)?.session ?? null);
+    if (leader !== primary.name) return `${primary.name} accepts writes without the leader key`;
+    for (const { name, host } of members) {
+      if (host === primary.host) continue;
+      const obstacle = cluster.obstacle(host.server);
+      if (obstacle !== null) return `${name} does not stream: ${obstacle}`;
+      if (!host.server.streaming) return `${name} does not stream yet`;
+      if (cluster.rootOf(host.server) !== primary.host.server) return `${name} does not stream from ${primary.name}`;
+    }
+    return null;
+  }
+
+  #writable(host: Host, term: number): void {
+    const { consul, writers } = this.#world;
+    const { server } = host;
+    this.leaderships += 1;
+    for (const [branch, lsn] of writers.acknowledged) {
+      if (server.branch.contains(branch, lsn)) continue;
+      this.fail('lost write', `${host.name} leads without ${formatLsn(lsn)} of timeline ${branch.timeline}`);
+    }
+    const listed = decodeTerms(consul.state.keys.get(simKeys.terms)?.value ?? '[]', () => undefined) ?? [];
+    const isKnown = listed.some((each) => each.term === term && each.leader === host.name);
+    // A bootstrap comes before the first term.
+    if (!isKnown && listed.length > 0)
+      this.fail('term', `${host.name} accepts writes under term ${term}, which is not listed`);
+  }
+
+  #diverged(standby: PgServer, upstream: PgServer): void {
+    this.fail(
+      'divergence',
+      `${standby.name} follows ${upstream.name} with other WAL up to ${formatLsn(standby.received)}, timeline ${standby.branch.timeline}`,
+    );
+  }
+}

@@ -1,0 +1,209 @@
+import { encodeFailover } from '../../../src/consul/codec/lead.ts';
+import { healthyLink, type LinkFaults } from '../link.ts';
+import type { Random } from '../random.ts';
+import { simKeys } from '../sim-agent.ts';
+import { usualFaults } from './host.ts';
+import type { LeadMember, LeadWorld } from './lead-world.ts';
+
+/** Something that happens in a history. */
+export type LeadEvent = (world: LeadWorld, random: Random) => void;
+
+function someMember(world: LeadWorld, random: Random): LeadMember | null {
+  const nowMs = world.time.nowMs();
+  const free = world.members.filter(({ sparedUntilMs }) => sparedUntilMs <= nowMs);
+  // What happens to the leader is what matters most.
+  const leader = free.find(({ host }) => host.isWritable);
+  if (leader !== undefined && random.chance(0.5)) return leader;
+  return free.length === 0 ? null : random.pick(free);
+}
+
+/** An event that happens to one member. */
+function toMember(happens: (world: LeadWorld, random: Random, member: LeadMember) => void): LeadEvent {
+  return (world, random) => {
+    const member = someMember(world, random);
+    if (member !== null) happens(world, random, member);
+  };
+}
+
+const someDelays = [10, 500, 3_000, 12_000, 40_000] as const;
+
+export const agentDies = toMember((world, random, member) => {
+  world.killAgent(member);
+  world.time.in(random.pick(someDelays), () => {
+    world.startAgent(member);
+  });
+});
+
+export const agentStops = toMember((world, random, member) => {
+  world.trace.add(member.name, 'agent is told to stop');
+  const { agent } = member;
+  agent?.stop();
+  world.time.in(random.int(1_000, 15_000), () => {
+    if (member.agent === agent) world.killAgent(member);
+    world.startAgent(member);
+  });
+});
+
+/** SIGSTOP and SIGCONT: for as long as a slow machine may take, or for longer than any lease. */
+export const agentFreezes = toMember((world, random, member) => {
+  const { process } = member;
+  if (process === null || process.isFrozen) return;
+  const forMs = random.pick([random.int(500, 4_000), random.int(4_000, 15_000), random.int(15_000, 45_000)]);
+  world.trace.add(member.name, `agent is frozen for ${forMs} ms`);
+  process.freeze();
+  world.time.in(forMs, () => {
+    if (process.isFrozen) world.trace.add(member.name, 'agent goes on');
+    process.thaw();
+  });
+});
+
+export const serverDies = toMember((_world, _random, { host }) => {
+  if (!host.isDown) host.crash('killed');
+});
+
+export const agentAndServerDie = toMember((world, random, member) => {
+  if (random.chance(0.5)) member.host.crash('killed with its agent');
+  world.killAgent(member);
+  if (!member.host.isDown) member.host.crash('killed with its agent');
+  world.time.in(random.pick(someDelays), () => {
+    world.startAgent(member);
+  });
+});
+
+export const hostGone = toMember((world, random, member) => {
+  world.killHost(member);
+  world.time.in(random.int(2_000, 60_000), () => {
+    world.trace.add(member.name, 'host is back');
+    world.startAgent(member);
+  });
+});
+
+export const consulLinkFails = toMember((world, random, member) => {
+  const faults = random.pick<Partial<LinkFaults>>([
+    { mode: 'cut' },
+    { mode: 'black_hole' },
+    { mode: 'black_hole' },
+    { maxTripMs: 800 },
+    { maxTripMs: 6_000 },
+    { lostAnswers: 0.3 },
+    { lostAnswers: 0.9 },
+    { duplicated: 0.3, maxTripMs: 100 },
+  ]);
+  world.trace.add(member.name, `way to Consul: ${JSON.stringify(faults)}`);
+  Object.assign(member.consulLink, healthyLink(), faults);
+  if (faults.mode === 'cut') world.consul.resetConnections(member.consulLink);
+  world.time.in(random.int(500, 40_000), () => {
+    Object.assign(member.consulLink, healthyLink());
+  });
+});
+
+export const serverLinkFails = toMember((world, random, member) => {
+  const faults = random.pick<Partial<LinkFaults>>([{ mode: 'cut' }, { maxTripMs: 1_500 }, { lostAnswers: 0.3 }]);
+  world.trace.add(member.name, `way to its server: ${JSON.stringify(faults)}`);
+  Object.assign(member.serverLink, healthyLink(), faults);
+  world.time.in(random.int(500, 15_000), () => {
+    Object.assign(member.serverLink, healthyLink());
+  });
+});
+
+export const streamBreaks = toMember((world, random, member) => {
+  const stream = world.cluster.streams.get(member.name);
+  if (stream === undefined) return;
+  const isSlow = random.chance(0.4);
+  world.trace.add(member.name, isSlow ? 'replay is slow' : 'is cut off from the other servers');
+  if (isSlow) stream.replayEveryPulls = random.int(10, 100);
+  else stream.broken = true;
+  world.time.in(random.int(500, 30_000), () => {
+    Object.assign(stream, { broken: false, replayEveryPulls: 1 });
+  });
+});
+
+export const serverIsSlow = toMember((world, random, { name, host }) => {
+  const faults = random.pick([
+    { startFails: true },
+    { startMs: 15_000 },
+    { promoteMs: 12_000 },
+    { stopMs: 30_000 },
+    { cloneMs: 30_000 },
+  ]);
+  world.trace.add(name, `server: ${JSON.stringify(faults)}`);
+  Object.assign(host.faults, usualFaults, faults);
+  world.time.in(random.int(5_000, 60_000), () => {
+    Object.assign(host.faults, usualFaults);
+  });
+});
+
+export const wallClockJumps = toMember((world, random, member) => {
+  member.wallJumpMs = random.pick([-3_600_000, -30_000, 0, 30_000, 86_400_000]);
+  world.trace.add(member.name, `wall clock is off by ${member.wallJumpMs} ms`);
+});
+
+/** Consul's servers are stopped and continued. */
+export const consulFreezes: LeadEvent = (world, random) => {
+  if (world.frozen.isFrozen) return;
+  world.trace.add('consul', 'is frozen');
+  world.frozen.freeze();
+  world.time.in(random.pick([random.int(500, 8_000), random.int(8_000, 25_000), 60_000]), () => {
+    if (!world.frozen.isFrozen) return;
+    world.trace.add('consul', 'goes on');
+    // Whoever becomes the leader gives every session its whole time again.
+    if (random.chance(0.4)) world.consul.state.renewAll();
+    world.frozen.thaw();
+  });
+};
+
+export const consulLeaderChanges: LeadEvent = (world, random) => {
+  if (world.frozen.isFrozen || !world.consul.running) return;
+  world.trace.add('consul', 'elects a leader');
+  world.consul.stop();
+  world.time.in(random.int(100, 4_000), () => {
+    if (!world.frozen.isFrozen) world.consul.start('kept');
+  });
+};
+
+export const sessionDestroyed: LeadEvent = (world, random) => {
+  const { state } = world.consul;
+  const leading = state.keys.get(simKeys.leader)?.session ?? null;
+  const ids = [...state.sessions.keys()];
+  if (world.frozen.isFrozen || ids.length === 0) return;
+  const id = leading !== null && random.chance(0.6) ? leading : random.pick(ids);
+  world.trace.add('operator', `destroys ${id}`);
+  state.endSession(id);
+};
+
+/**
+ * By hand, where the member that leads can see it: a key that is deleted has no lock delay, so nothing but its holder's
+ * own watch keeps a second one from leading.
+ */
+export const leaderKeyDeleted: LeadEvent = (world) => {
+  const { state } = world.consul;
+  const owner = state.ownerOf(state.keys.get(simKeys.leader)?.session ?? null);
+  if (owner === null || world.frozen.isFrozen) return;
+  const member = world.member(owner);
+  const isWell =
+    member.consulLink.mode === 'ok' && member.consulLink.maxTripMs === 0 && member.process?.isFrozen === false;
+  if (!isWell || member.consulLink.lostAnswers > 0) return;
+  world.trace.add('operator', 'deletes the leader key');
+  member.sparedUntilMs = world.time.nowMs() + 15_000;
+  state.transact(null, [{ verb: 'delete', key: simKeys.leader }]);
+};
+
+export const switchover: LeadEvent = (world, random) => {
+  const { state } = world.consul;
+  const leader = state.ownerOf(state.keys.get(simKeys.leader)?.session ?? null);
+  // Whoever names the next leader without a leader to ask takes what that one lacks upon himself.
+  const isManual = world.config.synchronousMode === 'off' && random.chance(0.3);
+  const others = world.members.map(({ name }) => name).filter((name) => name !== leader);
+  const candidate = isManual || random.chance(0.6) ? random.pick(others) : null;
+  const request = { leader: isManual ? null : leader, candidate, scheduledAt: null, force: random.chance(0.3) };
+  if (request.leader === null && candidate === null) return;
+  world.putByHand(simKeys.failover, encodeFailover(request));
+};
+
+export const paused: LeadEvent = (world, random) => {
+  if (world.config.pause) return;
+  world.writeConfig({ ...world.config, pause: true });
+  world.time.in(random.int(2_000, 30_000), () => {
+    if (world.config.pause) world.writeConfig({ ...world.config, pause: false });
+  });
+};

@@ -1,0 +1,34 @@
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { runSeeds, summary } from '../many-seeds.ts';
+import { explainLead, runLeadSeed } from './run-lead-seed.ts';
+
+// SLOTKEEPER_LEAD_SEED=n replays one history, SLOTKEEPER_LEAD_SEEDS=n runs the seeds from 1 to n.
+const wantedSeed = process.env['SLOTKEEPER_LEAD_SEED'];
+const wantedCount = process.env['SLOTKEEPER_LEAD_SEEDS'];
+
+/** Without a wish: about a minute of one core. */
+const usualCount = 150;
+
+const entry = path.join(import.meta.dirname, 'lead-seed-process.ts');
+
+if (wantedSeed !== undefined) {
+  test(`leadership: seed ${wantedSeed} breaks no rule`, { timeout: 0 }, async () => {
+    const report = await runLeadSeed(Number(wantedSeed));
+    if (report.violation !== null) expect.fail(explainLead(report, 300));
+  });
+} else {
+  test('leadership: no history breaks a rule', { timeout: 0 }, async () => {
+    const done = await runSeeds({ atLeast: Number(wantedCount ?? usualCount), budgetMs: 0 }, entry);
+    console.info(summary(done));
+    if (done.violation !== null) expect.fail(done.violation);
+  });
+
+  test('leadership: the same seed does the same, in this process and in another', { timeout: 0 }, async () => {
+    const [first, second, other] = [await runLeadSeed(2), await runLeadSeed(2), await runLeadSeed(1)];
+    expect(second.digest).toBe(first.digest);
+    expect(other.digest).not.toBe(first.digest);
+    const { digests } = await runSeeds({ atLeast: 2, budgetMs: 0 }, entry);
+    expect(digests.get(2)).toBe(first.digest);
+  });
+}

@@ -1,0 +1,68 @@
+import { describe, expect, test } from 'vitest';
+import type { ClusterKeys } from '../../../../src/domain/cluster.ts';
+import type { View } from '../../../../src/view/view.ts';
+import { aTerm, leadConfig, managed, managedKeys } from '../../../support/lead.ts';
+import { actionsOf, holdOf, kindsOf } from '../../../support/situations.ts';
+import { aKey, sessionOf } from '../../../support/turns.ts';
+
+const own = aTerm({ term: 40, leader: 'beta', timeline: null });
+const leader = aKey('beta', { createIndex: 40, modifyIndex: 40, session: sessionOf('beta') });
+
+/** `beta`, a standby whose agent has got the leader key in term 40. */
+function elected(keys: Partial<ClusterKeys> = {}, over: Parameters<typeof managed>[1] = {}): View {
+  return managed('beta', { keys: managedKeys({ leader, terms: aKey([aTerm(), own]), ...keys }), ...over });
+}
+
+describe('a promotion', () => {
+  test('comes after the term is listed (L7)', () => {
+    const view = elected({ terms: aKey([aTerm()]) });
+    expect(kindsOf(view)).not.toContain('promote');
+    expect(actionsOf(view, 'publish_terms')).toMatchObject([{ terms: [aTerm(), own] }]);
+    expect(actionsOf(elected(), 'promote')).toEqual([
+      { kind: 'promote', session: sessionOf('beta'), term: 40, newestTimeline: 1 },
+    ]);
+  });
+
+  test('needs enough of the lease', () => {
+    expect(holdOf(elected({}, { renewedAgoMs: 4_700 }), 'promotion')).toBe('too little is left of the lease');
+  });
+
+  test('in synchronous mode comes after the key sync names the new leader alone', () => {
+    const config = leadConfig({ synchronousMode: true });
+    const before = elected({ sync: aKey({ leader: 'alpha', standbys: ['beta'] }) }, { config });
+    expect(kindsOf(before)).not.toContain('promote');
+    expect(actionsOf(before, 'publish_sync')).toMatchObject([{ sync: { leader: 'beta', standbys: [] } }]);
+    const alone = elected({ sync: aKey({ leader: 'beta', standbys: [] }) }, { config });
+    expect(kindsOf(alone)).toContain('promote');
+  });
+
+  test('does not take place in a standby cluster, whose leader streams from the remote primary', () => {
+    const standbyCluster = {
+      host: 'far.test',
+      port: 5433,
+      primarySlotName: 'here',
+      restoreCommand: null,
+      createReplicaMethods: [],
+    };
+    const view = elected({ terms: null }, { config: leadConfig({ standbyCluster }) });
+    expect(kindsOf(view)).not.toContain('promote');
+    expect(kindsOf(view)).not.toContain('publish_terms');
+    const upstream = { host: 'far.test', port: 5433, slot: 'here' };
+    expect(actionsOf(view, 'follow')).toMatchObject([{ plan: { upstream } }]);
+  });
+
+  test('that failed makes the member give the key back', () => {
+    const failures = new Map([['promote', { count: 1, sinceMs: 0, lastAtMs: 0, message: 'no', sqlstate: null }]]);
+    expect(kindsOf(elected({}, { view: { failures } }))).toContain('release_leader');
+  });
+
+  test('is followed by the timeline in the list, and by the record beside the data', () => {
+    const look = managed('alpha').local.look!;
+    const history = { timeline: 2, switches: [{ timeline: 1, lsn: 0x5000n, reason: 'x' }] };
+    const view = elected({}, { look: { ...look, timeline: 2 }, local: { history }, lead: { mayWriteSinceMs: 0 } });
+    expect(actionsOf(view, 'publish_terms')).toMatchObject([
+      { terms: [aTerm(), aTerm({ term: 40, leader: 'beta', timeline: 2, from: 0x5000n })] },
+    ]);
+    expect(actionsOf(view, 'record_term')).toEqual([{ kind: 'record_term', term: 40 }]);
+  });
+});

@@ -1,0 +1,98 @@
+import { describe, expect, test } from 'vitest';
+import type { SyncState } from '../../../../src/domain/lead.ts';
+import type { ReplicationClient } from '../../../../src/domain/server.ts';
+import { synchronousNames } from '../../../../src/plan/lead/sync-mode.ts';
+import { wantedServerPlan } from '../../../../src/plan/lead/server-plan.ts';
+import type { View } from '../../../../src/view/view.ts';
+import { leadConfig, managed, managedKeys, membersKey } from '../../../support/lead.ts';
+import { actionsOf, kindsOf } from '../../../support/situations.ts';
+import { aKey, aPrimaryLook } from '../../../support/turns.ts';
+
+const on = leadConfig({ synchronousMode: true });
+const usual = aPrimaryLook().replication[0]!;
+
+interface Situation {
+  readonly sync?: SyncState | null;
+  readonly rows?: readonly Partial<ReplicationClient>[];
+  /** Where the WAL was when PostgreSQL was first seen to wait for the standby. */
+  readonly since?: readonly (readonly [string, bigint])[];
+  readonly names?: string;
+  readonly config?: typeof on;
+}
+
+function alpha({
+  sync = { leader: 'alpha', standbys: [] },
+  rows = [{}],
+  since = [],
+  names,
+  config = on,
+}: Situation): View {
+  const view = managed('alpha', {
+    keys: managedKeys({ sync: sync === null ? null : aKey(sync), members: membersKey('alpha', 'beta', 'gamma') }),
+    config,
+    look: { replication: rows.map((row) => ({ ...usual, ...row })) },
+    lead: { synchronous: new Map(since) },
+  });
+  const applied = { ...wantedServerPlan(view), synchronousStandbyNames: names ?? '' };
+  return { ...view, memory: { ...view.memory, lead: { ...view.memory.lead, applied } } };
+}
+const published = (view: View): readonly string[] | undefined => actionsOf(view, 'publish_sync')[0]?.sync.standbys;
+const beta: SyncState = { leader: 'alpha', standbys: ['beta'] };
+
+describe('a standby becomes synchronous', () => {
+  test('first PostgreSQL waits for it', () => {
+    expect(synchronousNames(alpha({}))).toBe('1 ("beta")');
+    expect(kindsOf(alpha({}))).toContain('configure_server');
+    expect(published(alpha({}))).toBeUndefined();
+  });
+
+  test('then it has to have what was acknowledged before; then it comes into the key', () => {
+    const waiting = { names: '1 ("beta")', since: [['beta', 0x5000n]] } as const;
+    expect(published(alpha({ ...waiting, rows: [{ replayLsn: 0x4fffn }] }))).toBeUndefined();
+    expect(published(alpha({ ...waiting, rows: [{ replayLsn: 0x5000n }] }))).toEqual(['beta']);
+  });
+
+  test('not one that is tagged nosync, does not stream, or is not known', () => {
+    expect(synchronousNames(alpha({ rows: [{ state: 'catchup' }] }))).toBe('');
+    expect(synchronousNames(alpha({ rows: [{ applicationName: 'tool' }] }))).toBe('');
+  });
+
+  test('never more than are asked for; whoever is one stays one', () => {
+    const rows = [{ applicationName: 'gamma', replayLsn: 0x5000n }, { replayLsn: 0x4000n }];
+    expect(synchronousNames(alpha({ rows }))).toBe('1 ("gamma")');
+    expect(synchronousNames(alpha({ rows, sync: beta }))).toBe('1 ("beta")');
+    const two = leadConfig({ synchronousMode: true, synchronousNodeCount: 2 });
+    expect(synchronousNames(alpha({ rows, config: two }))).toBe('2 ("beta","gamma")');
+  });
+});
+
+describe('a standby is synchronous no longer', () => {
+  test('first it goes out of the key, then PostgreSQL stops to wait for it', () => {
+    const gone = { sync: beta, rows: [], names: '1 ("beta")' };
+    expect(published(alpha(gone))).toEqual([]);
+    expect(synchronousNames(alpha(gone))).toBe('1 ("beta")');
+    expect(synchronousNames(alpha({ ...gone, sync: { leader: 'alpha', standbys: [] } }))).toBe('');
+  });
+
+  test('in strict mode commits wait for somebody all the same', () => {
+    const strict = leadConfig({ synchronousMode: true, synchronousModeStrict: true });
+    expect(synchronousNames(alpha({ rows: [], config: strict }))).toBe('*');
+  });
+
+  test('a server that does not answer, or is started again, goes on to wait for whoever is in the key', () => {
+    const view = alpha({ sync: beta });
+    expect(synchronousNames({ ...view, local: { ...view.local, look: null } })).toBe('1 ("beta")');
+  });
+
+  test('also when the mode is switched off: first the key', () => {
+    const off = leadConfig({});
+    const view = alpha({ sync: beta, config: off });
+    expect(actionsOf(view, 'publish_sync')).toMatchObject([{ sync: { leader: null, standbys: [] } }]);
+    expect(synchronousNames(view)).toBe('1 ("beta")');
+    expect(synchronousNames(alpha({ sync: null, config: off }))).toBeNull();
+  });
+});
+
+test('a leader that finds the key in the name of another one begins alone', () => {
+  expect(published(alpha({ sync: { leader: 'beta', standbys: ['alpha'] } }))).toEqual([]);
+});
