@@ -61,7 +61,8 @@ function isTooEarlyToTakeOver(view: View, look: ServerLook): boolean {
 
 /** Whether the slot on the primary needs WAL or catalog rows from before those that the slot here holds. */
 function isEarlier(report: LogicalSlotReport, { restartLsn, catalogXmin }: LogicalSlot): boolean {
-  if (report.restartLsn === null || report.catalogXmin === null || restartLsn === null || catalogXmin === null) return true;
+  if (report.restartLsn === null || report.catalogXmin === null || restartLsn === null || catalogXmin === null)
+    return true;
   return report.restartLsn < restartLsn || xidPrecedes(report.catalogXmin, catalogXmin);
 }
 
