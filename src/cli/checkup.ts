@@ -93,8 +93,19 @@ export function localFindings({ view, plan }: Turn): readonly Finding[] {
     ...sessionFindings(view),
     ...(look === null ? [unreachable(view)] : met),
     ...wrong,
+    ...(look?.role === 'standby' && look.settings.conninfoHasPassword ? [passwordFinding(member)] : []),
     ...(look === null ? [] : [slotFinding(member, view.verdicts)]),
   ];
+}
+
+function passwordFinding(member: string): Finding {
+  return {
+    member,
+    subject: 'primary_conninfo',
+    state: 'warning',
+    found: 'it holds a password, which PostgreSQL writes into its log whenever a reload changes the setting',
+    fix: 'put the password into a file in the format of .pgpass that only the server can read, and passfile=<that file> instead of it into primary_conninfo',
+  };
 }
 
 interface Prerequisite {

@@ -36,6 +36,8 @@ export interface ServerSettings {
   readonly upstreamPort: number | null;
   /** `dbname` in `primary_conninfo`; null = it has none, or may not be seen. */
   readonly upstreamDatabase: string | null;
+  /** Whether `primary_conninfo` holds a password; false = it has none, or may not be seen. */
+  readonly conninfoHasPassword: boolean;
   /** PostgreSQL 17+; null below. */
   readonly syncReplicationSlots: boolean | null;
   /** `synchronized_standby_slots`, PostgreSQL 17+; null below. Names, in the order in which they stand there. */
@@ -105,6 +107,13 @@ export interface ServerLook {
 /** How far this server is: what it has written (primary) or replayed (standby). */
 export function positionOf(look: ServerLook): Lsn | null {
   return look.role === 'primary' ? look.currentLsn : look.replayedLsn;
+}
+
+/** The end of the WAL that this server has, replayed or not: what Patroni calls a member's `xlog_location`. */
+export function furthestOf({ role, currentLsn, receivedLsn, replayedLsn }: ServerLook): Lsn | null {
+  if (role === 'primary') return currentLsn;
+  if (receivedLsn === null || replayedLsn === null) return receivedLsn ?? replayedLsn;
+  return receivedLsn > replayedLsn ? receivedLsn : replayedLsn;
 }
 
 /** Patroni's word for where a standby gets its WAL from; null = a primary, or a standby that does not stream. */

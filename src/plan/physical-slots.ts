@@ -80,7 +80,8 @@ function targetOf(view: View, look: ServerLook, name: string): Lsn | null {
   if (here === null) return null;
   for (const [member, key] of view.consul.keys?.members ?? []) {
     if (slotNameFromMemberName(member) !== name) continue;
-    const has = key.value?.xlogLocation ?? null;
+    // What is replayed is there for good; a member of Patroni says `xlog_location` only.
+    const has = key.value?.replayLsn ?? key.value?.xlogLocation ?? null;
     return has === null ? null : minLsn(has, here);
   }
   const published = look.role === 'standby' ? currentStatus(view.consul.keys)?.slots.get(name) : undefined;

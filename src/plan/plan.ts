@@ -109,8 +109,12 @@ function planTurnGivenBack(view: View, local: readonly Intent[]): readonly Inten
   return isNeeded || isDown || view.running.has('server') ? [] : giveTurn(view);
 }
 
+/**
+ * Not while a copy is under way: it writes down itself what it has put in place, and what is known here until it has ended
+ * would go over that. An agent that died then would never know again that the slot can be decoded from.
+ */
 function planLedger(view: View): readonly Intent[] {
-  if (view.ledger === null || equal(view.ledger, view.savedLedger)) return [];
+  if (view.ledger === null || equal(view.ledger, view.savedLedger) || view.running.has('server')) return [];
   return [act({ kind: 'save_ledger', ledger: view.ledger })];
 }
 

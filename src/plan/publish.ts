@@ -1,6 +1,6 @@
 import { equal } from '../base/equal.ts';
 import type { HistoryEntry, Member, MemberRole } from '../domain/cluster.ts';
-import { positionOf, replicationStateOf } from '../domain/server.ts';
+import { furthestOf, replicationStateOf } from '../domain/server.ts';
 import { patroniFormatVersion } from '../domain/version.ts';
 import type { SlotVerdict } from '../domain/slot.ts';
 import { needsFeedback } from '../view/feedback.ts';
@@ -35,7 +35,7 @@ export function wantedMember(view: View, problems: readonly string[]): Member {
     state: self.ha === 'manage' ? managedState(view) : stateOf(view),
     role: self.ha === 'manage' ? managedRole(view) : roleOf(view),
     version: patroniFormatVersion,
-    xlogLocation: look === null ? null : positionOf(look),
+    xlogLocation: look === null ? null : furthestOf(look),
     receiveLsn: look?.receivedLsn ?? null,
     replayLsn: look?.replayedLsn ?? null,
     replicationState: fresh === null ? null : replicationStateOf(fresh),

@@ -131,7 +131,8 @@ export function wantedLost(view: View, look: ServerLook): ReadonlyMap<string, Lo
     const from = before.slots.get(name);
     if (present.has(name) || from === undefined) continue;
     const why = lossOf(look, name, isSameServer);
-    if (why === dropped && !isDeclared(name)) continue;
+    // What is being made anew under its name was not dropped because nobody wants it.
+    if (why === dropped && !isDeclared(name) && findSlot(look, name) === undefined) continue;
     lost.set(name, { from, why, atWallMs: view.nowWallMs });
   }
   for (const [name, entry] of before.extras?.lost ?? []) {

@@ -19,6 +19,14 @@ export function databaseOf(conninfo: string): string | null {
   return named === undefined || named === '' ? null : named;
 }
 
+/** Whether a connection string in either form holds a password, the server's or that of a client key. */
+export function hasPassword(conninfo: string): boolean {
+  if (!isUrl(conninfo))
+    return ['password', 'sslpassword'].some((name) => (keywordsOf(conninfo).get(name) ?? '') !== '');
+  const { user = '', query = '' } = urlParts(conninfo) ?? {};
+  return /:./s.test(user) || /(?:^|&)(?:ssl)?password=[^&]/.test(query);
+}
+
 /** A connection string in either form with `database` at its end: libpq goes by the last `dbname` that it finds. */
 export function withDatabase(conninfo: string, database: string): string {
   if (!isUrl(conninfo)) return `${conninfo} dbname='${database.replaceAll(/[\\']/g, '\\$&')}'`;
@@ -33,9 +41,16 @@ function databaseOfUrl(url: string): string | undefined {
   return decoded(settings.at(-1)?.slice('dbname='.length) ?? path);
 }
 
+interface UrlParts {
+  /** The user's name and password, as they stand before the `@`. */
+  readonly user?: string;
+  readonly path?: string;
+  readonly query?: string;
+}
+
 /** As libpq takes a URL apart: what stands before the first `@` may hold anything but a slash. */
-function urlParts(url: string): { readonly path?: string; readonly query?: string } | undefined {
-  return /^postgres(?:ql)?:\/\/(?:[^@/]*@)?[^/?]*(?:\/(?<path>[^?]*))?(?:\?(?<query>.*))?$/s.exec(url)?.groups;
+function urlParts(url: string): UrlParts | undefined {
+  return /^postgres(?:ql)?:\/\/(?:(?<user>[^@/]*)@)?[^/?]*(?:\/(?<path>[^?]*))?(?:\?(?<query>.*))?$/s.exec(url)?.groups;
 }
 
 function isUrl(conninfo: string): boolean {

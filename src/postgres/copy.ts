@@ -5,12 +5,10 @@ import type { ServerControl } from './control.ts';
 import { type CopyTarget, hasWal } from './copy-check.ts';
 import type { FetchedSlot, SkippedSlot } from './copy-source.ts';
 import {
-  type PlacedSlot,
   clearStaging,
   copyIntent,
   placeSlot,
   placeSnapshots,
-  placedSlots,
   readIntent,
   removeSlot,
   stage,
@@ -129,15 +127,12 @@ export async function runCopy(place: CopyPlace, work: CopyWork, signal: AbortSig
 }
 
 /**
- * Starts the server that an earlier agent stopped. Whatever that one had put in place is whole, and stays if it can:
- * resolves to it.
+ * Starts the server that an earlier agent stopped. Whatever that one had put in place is whole, and stays if it can. The
+ * intent, which says what that is, stays until it is remembered.
  */
-export async function finishInterrupted(place: CopyPlace): Promise<readonly PlacedSlot[]> {
+export async function finishInterrupted(place: CopyPlace): Promise<void> {
   const intent = await readIntent(place.directory, place.member);
   await startWith(place, intent?.slots ?? []);
-  const placed = intent === null ? [] : await placedSlots(place.directory, intent);
-  await clearStaging(place.directory);
-  return placed;
 }
 
 /**

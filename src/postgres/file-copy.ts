@@ -47,7 +47,10 @@ export function createFileCopy(access: FileCopyAccess): FileCopy {
 
   const inherit = async (where: DataDirectory): Promise<void> => {
     const intent = await readIntent(where, settings.member);
-    if (intent !== null) inherited = await placedSlots(where, intent);
+    if (intent !== null) {
+      inherited = await placedSlots(where, intent);
+      await access.remember(inherited);
+    }
     await clearStaging(where);
   };
 
@@ -82,11 +85,14 @@ export function createFileCopy(access: FileCopyAccess): FileCopy {
         await clearStaging(where.directory);
         return { ...result, skipped: [...skipped, ...result.skipped] };
       }),
-    startAfterCopy: (signal) =>
-      exclusively('start the server', async (where) => {
+    startAfterCopy: async (signal) => {
+      await exclusively('start the server', async (where) => {
         signal.throwIfAborted();
-        inherited = await finishInterrupted(where);
-      }),
+        await finishInterrupted(where);
+      });
+      // Whose ledger it is the first look tells; what is in place is remembered then, and the rest cleared away after that.
+      mayHaveLeftovers = true;
+    },
     copyWasInterrupted: async () => {
       if (busy || directory === null) return false;
       return (await readIntent(directory, settings.member)) !== null;

@@ -60,11 +60,21 @@ export function createLocalServer(settings: LocalServerSettings): LocalServer {
   let systemIdentifier: string | null = null;
   let ledgerInMemory: Ledger | null = null;
 
+  /** One after the other: two at once would take each other's draft away, and one what the other has just added. */
+  let ledgerWritten: Promise<void> = Promise.resolve();
+  const afterOthers = (write: () => Promise<void>): Promise<void> => {
+    const written = ledgerWritten.then(write);
+    ledgerWritten = written.catch(() => undefined);
+    return written;
+  };
+
   const remember = async (placed: readonly PlacedSlot[]): Promise<void> => {
     if (directory === null || systemIdentifier === null || placed.length === 0) return;
     try {
-      const ledger = await readLedgerFile(directory, { member, systemIdentifier });
-      await writeLedgerFile(directory, withPlacedSlots(ledger, placed));
+      const owner = { member, systemIdentifier };
+      await afterOthers(async () => {
+        await writeLedgerFile(directory, withPlacedSlots(await readLedgerFile(directory, owner), placed));
+      });
     } catch {
       // Whoever reads or saves the whole of it says what is wrong with it.
     }
@@ -116,7 +126,7 @@ export function createLocalServer(settings: LocalServerSettings): LocalServer {
     },
     writeLedger: async (ledger) => {
       if (directory === null) ledgerInMemory = ledger;
-      else await writeLedgerFile(directory, ledger);
+      else await afterOthers(() => writeLedgerFile(directory, ledger));
     },
     close: async () => {
       await Promise.all([looker.close(), pool.close()]);

@@ -1,7 +1,7 @@
 import { type Lsn, parseLsn } from '../domain/lsn.ts';
 import type { ReplicationClient, ServerLook, ServerSettings } from '../domain/server.ts';
 import type { LogicalSlot, PhysicalSlot, Slot } from '../domain/slot.ts';
-import { databaseOf, upstreamOf } from './conninfo.ts';
+import { databaseOf, hasPassword, upstreamOf } from './conninfo.ts';
 import type { FilesAt } from './slot-files-on-disk.ts';
 import type { LookRow, SlotRow } from './sql/look.ts';
 
@@ -58,6 +58,7 @@ function settingsOf(row: LookRow['settings']): ServerSettings {
     upstreamHost: upstream?.host ?? null,
     upstreamPort: upstream?.port ?? null,
     upstreamDatabase: conninfo === null ? null : databaseOf(conninfo),
+    conninfoHasPassword: conninfo !== null && hasPassword(conninfo),
     syncReplicationSlots: row.syncReplicationSlots,
     synchronizedStandbySlots: row.synchronizedStandbySlots === null ? null : namesIn(row.synchronizedStandbySlots),
     failoverSlotsExtension:

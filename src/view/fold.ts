@@ -149,8 +149,11 @@ function withLook(view: View, look: ServerLook, startedAtMs: number): View {
     [`slot:${name}`, 'server'].some((lane) => startedAtMs < (view.unconfirmed.get(lane)?.sinceMs ?? -Infinity));
   const memory = { ...memoryAfterLook(view, look, startedAtMs), lead: leadAfterLook(view, look, startedAtMs) };
   const isUntold = (name: string): boolean => {
+    if (look.role !== 'primary') return false;
+    // A run that ends before it has read anything from Consul leaves to the next one what the ledger knew.
+    if (view.consul.keys === null) return true;
     const told = memory.lastStatus?.extras?.logical.get(name)?.incarnation;
-    return look.role === 'primary' && told !== undefined && told !== memory.born.get(name);
+    return told !== undefined && told !== memory.born.get(name);
   };
   const reports = currentStatus(view.consul.keys)?.extras?.logical ?? null;
   return {

@@ -3,7 +3,7 @@ import type { Outcome } from '../domain/action.ts';
 import type { ServerLook } from '../domain/server.ts';
 import type { LogicalSlot } from '../domain/slot.ts';
 import { majorOf } from '../domain/version.ts';
-import { nativeSince } from './method.ts';
+import { nativeSince, templatesSince } from './method.ts';
 import { awaitedNativeSlots, isOnTimeline, missingNativeSettings, nativeSettings } from './native.ts';
 import { findSlot, followedSlots, freshLook, isTransient, logicalSlots } from './select.ts';
 import type { FollowedSlot } from './select.ts';
@@ -58,7 +58,7 @@ function withChanged(native: NativeMemory, names: readonly string[], nowMs: numb
 /** What follows from the view as a whole, after each observation. */
 export function rememberNative(view: View): View {
   const look = freshLook(view);
-  if (look === null || majorOf(look.versionNum) < nativeSince) return view;
+  if (look === null || majorOf(look.versionNum) < templatesSince) return view;
   const native = look.role === 'standby' ? onStandby(view, look) : onPrimary(view, look);
   return { ...view, memory: { ...view.memory, native } };
 }
@@ -67,6 +67,7 @@ function onStandby(view: View, look: ServerLook): NativeMemory {
   const unset = new Set<string>(missingNativeSettings(look));
   const settings = new Map([...view.memory.native.settings].filter(([name]) => unset.has(name)));
   const before: NativeMemory = { ...view.memory.native, settings, marked: [], idle: new Map() };
+  if (majorOf(look.versionNum) < nativeSince) return before;
   const followed = followedSlots(view);
   // Not known for the moment: what was learnt under this primary still holds when it is known again.
   if (followed === null || !isOnTimeline(view, look)) return before;

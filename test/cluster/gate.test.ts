@@ -1,12 +1,12 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { Consumer } from '../../src/demo/consumer.ts';
 import { Writer } from '../../src/demo/writer.ts';
+import { nativeSince } from '../../src/view/method.ts';
 import { memberSlots, twoStandbys, useCluster } from '../support/cluster.ts';
 import { patienceMs, untilLeads, untilNoProblem, untilProblem, untilReady } from '../support/cluster-state.ts';
 import { eventually } from '../support/eventually.ts';
-import { postgresMajors } from '../support/majors.ts';
+import { postgresMajorsSince } from '../support/majors.ts';
 
-const gatedMajors = postgresMajors().filter((major) => major >= 17);
 const rowsPerSecond = 50;
 const graceSeconds = 4;
 /** What is late on a busy machine: the agent's look, the reload, the consumer. */
@@ -16,7 +16,7 @@ const allowanceMs = 5_000;
  * Physical before logical, with standbys that die, hang and come back: the consumer never has what the next primary lacks,
  * and nobody's death stops it for good.
  */
-describe.each(gatedMajors.length > 0 ? gatedMajors : [17])('the gate, PostgreSQL %i', (major) => {
+describe.each(postgresMajorsSince(nativeSince))('the gate, PostgreSQL %i', (major) => {
   const cluster = useCluster({ members: twoStandbys, major });
   const serverOf = (name: string) => cluster().member(name).server;
   let consumer: Consumer;

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { Consumer } from '../../src/demo/consumer.ts';
 import { Writer } from '../../src/demo/writer.ts';
+import { nativeSince } from '../../src/view/method.ts';
 import { cascade, memberSlots, useCluster } from '../support/cluster.ts';
 import {
   patienceMs,
@@ -12,10 +13,9 @@ import {
   untilVerdict,
 } from '../support/cluster-state.ts';
 import { eventually } from '../support/eventually.ts';
-import { postgresMajors } from '../support/majors.ts';
+import { postgresMajorsSince } from '../support/majors.ts';
 
 const rowsPerSecond = 50;
-const nativeMajors = postgresMajors().filter((major) => major >= 17);
 
 interface NativeSlot {
   readonly name: string;
@@ -28,7 +28,7 @@ interface NativeSlot {
  * PostgreSQL's own synchronisation where nobody has prepared anything for it: what it leaves to an operator is slotkeeper's.
  * alpha is the primary, beta streams from it, gamma from beta.
  */
-describe.each(nativeMajors.length > 0 ? nativeMajors : [17])('native synchronisation, PostgreSQL %i', (major) => {
+describe.each(postgresMajorsSince(nativeSince))('native synchronisation, PostgreSQL %i', (major) => {
   const cluster = useCluster({ members: cascade, major });
   const serverOf = (name: string) => cluster().member(name).server;
   const starts = new Map<string, string>();

@@ -38,6 +38,7 @@ function unfinishedMember(world: World, member: Member, goal: Goal): string | nu
   if (isExcluded(world, member)) return null;
   if (server.settings.altered.get('synchronized_standby_slots') !== undefined && server.settings.gate.length > 0)
     return `the gate on the standby ${member.name} is not empty`;
+  if (isSynchronising(world, member) && isObstructed(world, member)) return null;
   for (const source of primary.logicalSlots()) {
     if (!world.isFollowed(source) || source.invalidation !== null) continue;
     const why = unfinishedSlot(
@@ -82,6 +83,8 @@ function unfinishedSlot(
   const verdict = turn?.view.verdicts.find((each) => each.slot === name)?.verdict;
   if (slot === undefined) return `slot ${name} is not on ${member.name}; holds: ${JSON.stringify(turn?.plan.holds)}`;
   if (verdict?.kind !== 'ready') return `slot ${name} on ${member.name} is not ready: ${JSON.stringify(verdict)}`;
+  // The agent may not have looked since PostgreSQL has replaced the slot that was ready.
+  if (slot.temporary) return `slot ${name} on ${member.name} is not persistent yet`;
   if (isSynced !== null && slot.synced !== isSynced)
     return `slot ${name} on ${member.name} is ${slot.synced ? '' : 'not '}kept by PostgreSQL's own synchronisation`;
   // PostgreSQL leaves its copy behind for as long as the primary's slot starts earlier than the copy does.
@@ -111,6 +114,15 @@ function isLeftOver(world: World, member: Member, slot: LogicalPgSlot): boolean 
 /** Whether PostgreSQL's own synchronisation is to keep failover slots on this standby. */
 function isSynchronising({ config, ha, major }: World, { server }: Member): boolean {
   return major >= 17 && server.upstream === ha.primary && (config.method !== 'template' || server.settings.syncOn);
+}
+
+/** PostgreSQL synchronises nothing while a slot is in its way that is ignored: a person has to take it away. */
+function isObstructed({ config, ha }: World, { server }: Member): boolean {
+  return server
+    .logicalSlots()
+    .some(
+      ({ name, synced }) => !synced && config.ignored.includes(name) && ha.primary.logical(name)?.failover === true,
+    );
 }
 
 /** The templates that this server may have: of databases with slots that it is to have, or that the configuration names. */

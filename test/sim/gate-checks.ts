@@ -26,6 +26,8 @@ export class GateChecks {
   readonly #world: World;
   readonly #fail: (violation: Violation) => void;
   readonly #services = new Map<string, Service>();
+  /** Since when the gate has waited for each: one that was in service for a moment only may have been listed in it. */
+  readonly #listedSinceMs = new Map<string, number>();
   readonly #indexes: { readonly atMs: number; readonly index: number }[] = [];
   /** Since when the primary's agent has had everything that it needs to keep the gate, under one configuration. */
   #steadySinceMs = 0;
@@ -46,6 +48,7 @@ export class GateChecks {
       this.#steadySinceMs = now;
     }
     for (const member of this.#world.members) this.#observeService(primary, member);
+    this.#observeListed(primary);
     for (const why of this.wrong()) this.#fail(new Violation('gate', `${primary.name}: ${why}`));
   }
 
@@ -61,7 +64,8 @@ export class GateChecks {
       if (this.#slotOf(name)?.restart == null) wrong.push(`the gate waits for ${name}, which can confirm nothing`);
       const outMs = this.#forMs(name, false);
       const graceMs = gate.graceSeconds === -1 ? Infinity : gate.graceSeconds * 1_000 + reactionMs;
-      if (gate.minConfirmed === -1 && Math.min(outMs, steadyMs) > graceMs)
+      const listedMs = this.#world.time.nowMs() - (this.#listedSinceMs.get(name) ?? Infinity);
+      if (gate.minConfirmed === -1 && Math.min(outMs, steadyMs, listedMs) > graceMs)
         wrong.push(`consumers wait for ${name}, which has been out of service for ${outMs} ms`);
     }
     const inService = this.#asked().filter((name) => this.#forMs(name, true) > reactionMs);
@@ -98,6 +102,14 @@ export class GateChecks {
     // A restart can fall between two looks at it.
     if (before?.isIn === isIn && before.sinceMs >= member.server.startedAtMs) return;
     this.#services.set(name, { isIn, sinceMs: this.#world.time.nowMs() });
+  }
+
+  #observeListed(primary: PgServer): void {
+    const listed = primary.settings.gate;
+    for (const name of this.#listedSinceMs.keys()) if (!listed.includes(name)) this.#listedSinceMs.delete(name);
+    for (const name of listed) {
+      if (!this.#listedSinceMs.has(name)) this.#listedSinceMs.set(name, this.#world.time.nowMs());
+    }
   }
 
   #slotOf(name: string): PhysicalPgSlot | null {

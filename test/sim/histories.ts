@@ -52,8 +52,8 @@ const events: readonly (readonly [weight: number, event: Event])[] = [
   [3, configGoesBad],
   [3, hostileKey],
   [5, foundSlotChanges],
-  [2, slotMadeAnew],
-  [2, slotMadeAnewUnseen],
+  [3, slotMadeAnew],
+  [4, slotMadeAnewUnseen],
   [3, failoverMarkChanges],
   [2, writersRest],
   [2, slotInvalidated],
@@ -73,14 +73,14 @@ const totalWeight = events.reduce((sum, [weight]) => sum + weight, 0);
 /** Lets something happen now and again until `untilMs`. */
 export function trouble(world: World, checks: Checks, untilMs: number): void {
   const random = world.random.fork();
-  const calm = random.int(500, 6_000);
+  const calm = random.int(300, 3_000);
   const next = (): void => {
     if (world.time.nowMs() >= untilMs) return;
     pickEvent(random)(world, random, checks);
     world.disturb();
     world.time.in(random.int(100, 2 * calm), next);
   };
-  world.time.in(random.int(1_000, Math.min(12_000, untilMs / 2)), next);
+  world.time.in(random.int(500, Math.min(12_000, untilMs / 2)), next);
 }
 
 /** Everything works again, agents run, and the configuration is a good one. */

@@ -65,7 +65,9 @@ export const methodMutants: readonly Mutant[] = [
   {
     name: 'S3: a slot that was made anew is known by its name only',
     finds: ['S3'],
-    sabotage: { ports: (ports) => seeing(ports, (look) => withSlots(look, (slot) => ({ ...slot, identity: null }))) },
+    sabotage: {
+      ports: (ports) => seeing(ports, (look) => withSlots(look, (slot) => ({ ...slot, identity: slot.name }))),
+    },
   },
   {
     name: 'S3: a missing slot is made at "now" on a standby',

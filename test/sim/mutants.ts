@@ -96,7 +96,7 @@ export const mutants: readonly Mutant[] = [
           ...ports.server,
           look: async (signal) => {
             const look = await ports.server.look(signal);
-            const isOld = ports.clock.wallMs() % 60_000 > 30_000;
+            const isOld = ports.clock.wallMs() % 6_000 > 3_000;
             if (member.server.role === 'primary' && isOld) {
               await ports.server.dropSlot({ name: 'orders', type: 'logical' }, signal);
             }

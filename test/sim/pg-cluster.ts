@@ -5,7 +5,7 @@ import { least, takeFeedback } from './pg-slot.ts';
 import type { Random } from './random.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
-const pullMs = 40;
+const pullMs = 60;
 
 /** How a standby's stream behaves now. */
 export interface StreamFaults {

@@ -32,9 +32,11 @@ export interface Report {
 const levelMs = 45_000;
 /** A slot that is made while nothing moves: PostgreSQL's own synchronisation takes up to half a minute between two passes. */
 const lateMs = 90_000;
+/** In how many histories each of these comes: they take longer than most troubles. */
+const lateShares = { slot: 1 / 3, standby: 1 / 2 };
 
 /** Many short histories find more in a minute than a few long ones; in the long ones troubles meet that take their time. */
-const troubleLengthsMs = [10_000, 10_000, 15_000, 15_000, 20_000, 60_000];
+const troubleLengthsMs = [4_000, 4_000, 5_000, 5_000, 6_000, 6_000, 8_000, 8_000, 10_000, 10_000, 15_000, 40_000];
 
 export const defaultOptions: SimOptions = { troubleMs: null, restMs: 120_000, sabotage: {}, keepLines: 60 };
 
@@ -63,7 +65,7 @@ export async function runSeed(seed: number, options: Partial<SimOptions> = {}): 
   };
 
   for (const member of world.members) {
-    world.time.in(world.random.int(0, 3_000), () => {
+    world.time.in(world.random.int(0, Math.min(3_000, troubleMs / 4)), () => {
       world.startAgent(member);
     });
   }
@@ -75,7 +77,7 @@ export async function runSeed(seed: number, options: Partial<SimOptions> = {}): 
   const runUntilDone = async (goal: Goal, limitMs: number): Promise<void> => {
     const endMs = world.time.nowMs() + limitMs;
     for (let left: string | null = 'not looked at yet'; left !== null && checks.violation === null;) {
-      await runUntil(world.time.nowMs() + 500);
+      await runUntil(world.time.nowMs() + 250);
       left = checks.unfinished(goal);
       if (left !== null && world.time.nowMs() >= endMs) {
         checks.fail(new Violation(left.startsWith('S3') ? 'S3' : 'liveness', left));
@@ -108,13 +110,14 @@ async function afterwards(
   runUntilDone: (goal: Goal, limitMs: number) => Promise<void>,
 ): Promise<void> {
   if (checks.violation !== null) return;
-  if (world.major >= 16 && world.config.method !== 'file_copy') {
-    slotMadeLate(world, world.random.fork());
+  const random = world.random.fork();
+  if (world.major >= 16 && world.config.method !== 'file_copy' && random.chance(lateShares.slot)) {
+    slotMadeLate(world, random);
     await runUntilDone('ready', lateMs);
   }
-  if (world.major >= 17 && world.config.gate !== null) {
+  if (world.major >= 17 && world.config.gate !== null && random.chance(lateShares.standby)) {
     standbyGoneLate(world);
-    await runUntil(world.time.nowMs() + 35_000);
+    await runUntil(world.time.nowMs() + 33_000);
     await runUntilDone('ready', lateMs);
   }
 }

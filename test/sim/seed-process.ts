@@ -1,4 +1,5 @@
 import process from 'node:process';
+import { useLightAborts } from './light-abort.ts';
 import { explain, runSeed } from './run-seed.ts';
 import type { RangeReport, SeedRange } from './seed-range.ts';
 
@@ -16,6 +17,7 @@ async function run({ from, to }: SeedRange): Promise<RangeReport> {
   return { digests, violation, cpuMs: (user + system) / 1_000 };
 }
 
+useLightAborts();
 process.on('message', (range: SeedRange) => {
   void run(range).then((report) => process.send?.(report));
 });

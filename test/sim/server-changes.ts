@@ -15,6 +15,7 @@ export interface ServerChanges {
   /** Told before the slot is gone. */
   readonly dropped: (server: PgServer, slot: string, type: 'logical' | 'physical') => void;
   readonly marked: (server: PgServer, slot: LogicalPgSlot, failover: boolean) => void;
+  /** Told before the settings are changed. */
   readonly altered: (server: PgServer, changes: readonly SettingChange[]) => void;
   /** The server is stopped for a file copy. */
   readonly stopped: (server: PgServer) => void;

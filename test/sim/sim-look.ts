@@ -41,6 +41,7 @@ export function lookAt(server: PgServer, systemIdentifier: string, nowWallMs: nu
       upstreamHost: server.upstream?.name ?? null,
       upstreamPort: server.upstream === null ? null : 5432,
       upstreamDatabase: server.upstreamDatabase,
+      conninfoHasPassword: false,
       syncReplicationSlots: majorOf(server.setup.versionNum) >= 17 ? server.settings.syncOn : null,
       synchronizedStandbySlots: majorOf(server.setup.versionNum) >= 17 ? server.settings.gate : null,
       failoverSlotsExtension: null,

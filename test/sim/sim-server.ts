@@ -147,13 +147,13 @@ export function simServer(
     alterSettings: (wanted, signal) =>
       call(signal, () => {
         if (wanted.some(({ name }) => name !== 'primary_slot_name')) requireMajor(17, 'unrecognized parameter');
+        changes.altered(server, wanted);
         for (const { name, value } of wanted) {
           if (value === null) server.settings.altered.delete(name);
           else server.settings.altered.set(name, value);
           if (name === 'primary_slot_name') server.primarySlotName = value ?? '';
         }
         cluster.reload(server);
-        changes.altered(server, wanted);
       }),
     setUpstreamDatabase: (database, signal) =>
       call(signal, () => {

@@ -123,7 +123,8 @@ export class SlotChecks implements ServerChanges {
     for (const { name, value } of changes) {
       this.#world.trace.add(server.name, `${name} = ${value ?? '(reset)'}`);
       const key = `${server.name} ${name}`;
-      if (value === null && !this.#settingsSet.has(key))
+      // Where nothing is set, its answer to the first reset was lost.
+      if (value === null && !this.#settingsSet.has(key) && server.settings.altered.has(name))
         this.#broken('S4', server, `${name}, which slotkeeper had not set, was reset`);
       if (value === null) this.#settingsSet.delete(key);
       else this.#settingsSet.add(key);
@@ -174,6 +175,8 @@ export class SlotChecks implements ServerChanges {
   #checkPosition(server: PgServer, name: string, to: Lsn): void {
     const source = this.#world.ha.primary.logical(name);
     const consumer = this.#world.workload.consumers.get(name);
+    // Made on a primary that was deposed before: nobody has ever read from it, so nobody can miss anything.
+    if (source === undefined && consumer === undefined) return;
     const confirmed = [source?.confirmed, consumer?.position].reduce<Lsn>(
       (furthest, each) => (each !== undefined && each > furthest ? each : furthest),
       0n,

@@ -68,7 +68,8 @@ function makeSlot(world: World, random: Random, name: string, plugin = 'pgoutput
       world.time.in(100, finish, false);
       return;
     }
-    world.workload.follow(slot);
+    // On a server that was deposed meanwhile nobody begins to read.
+    if (primary === world.ha.primary) world.workload.follow(slot);
   };
   world.time.in(100, finish, false);
 }

@@ -68,6 +68,7 @@ export class SlotPast {
     if (slot.confirmed <= from) return null;
     const loss = { slot: slot.name, from, to: slot.confirmed, atMs: this.#world.time.nowMs() };
     if (slot.madeBy === 'agent') return loss;
+    if (!this.#isTold(slot.name)) return null;
     this.#losses.push(loss);
     return null;
   }
@@ -82,6 +83,13 @@ export class SlotPast {
     // A slot that nobody declared and somebody dropped on purpose is just gone.
     const losses = this.#losses.filter(({ slot }) => ha.primary.slots.has(slot) || config.logical.has(slot));
     return [...losses, ...this.#invalidated()].find((loss) => !isRecorded(loss, history)) ?? null;
+  }
+
+  /** Whether an agent can tell the slot from the one before: it runs, or the one before is in its ledger (SPEC N1). */
+  #isTold(name: string): boolean {
+    const { primary } = this.#world.ha;
+    const isRunning = this.#world.member(primary.name).agent?.life.alive === true;
+    return isRunning || primary.files.ledger?.slots.get(name)?.identity != null;
   }
 
   #invalidated(): readonly Loss[] {

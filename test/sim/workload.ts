@@ -103,7 +103,8 @@ export class Workload {
       if (!this.writing || this.#isAtRest || server.running.size > 12) continue;
       const xid = server.begin(BigInt(random.int(100, 4_000)));
       const starts = server.starts;
-      const durationMs = random.chance(this.#longShare) ? random.int(3_000, 20_000) : random.int(1, 900);
+      const durationMs =
+        !this.#stirred && random.chance(this.#longShare) ? random.int(3_000, 12_000) : random.int(1, 900);
       const how = random.chance(0.1) ? 'abort' : random.chance(this.#foreignShare) ? 'foreign' : 'commit';
       const bytes = BigInt(random.int(40, 400));
       this.#time.in(

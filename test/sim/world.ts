@@ -97,7 +97,7 @@ export class World {
     this.major = majorOf(versionNum);
     this.members = this.#buildMembers(versionNum);
     this.config = firstConfig(this.major, this.random.fork());
-    this.#serverTripMs = this.random.pick([3, 20, 60]);
+    this.#serverTripMs = this.random.pick([10, 40, 100]);
     const [first, ...others] = this.members;
     this.ha = new HaManager(this.time, this.random.fork(), this.cluster, first!.server, this.trace, (server, old) => {
       this.#witness.promoting(server, old);

@@ -11,6 +11,18 @@ export function postgresMajors(): readonly number[] {
   return namedMajors() ?? quick;
 }
 
+/** Those of them from this one on; if there are none in this run, this one, so that what it is about is tested in every run. */
+export function postgresMajorsSince(first: number): readonly number[] {
+  const majors = postgresMajors().filter((major) => major >= first);
+  return majors.length > 0 ? majors : [first];
+}
+
+/** Those of them before this one; if there are none in this run, the one right before it. */
+export function postgresMajorsBefore(first: number): readonly number[] {
+  const majors = postgresMajors().filter((major) => major < first);
+  return majors.length > 0 ? majors : [first - 1];
+}
+
 /** Whole clusters take their time: one major, unless the environment names others. */
 export function clusterMajors(): readonly number[] {
   return namedMajors() ?? [15];

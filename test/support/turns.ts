@@ -102,6 +102,7 @@ export function aPrimaryLook(over: Partial<ServerLook> = {}): ServerLook {
       upstreamHost: null,
       upstreamPort: null,
       upstreamDatabase: null,
+      conninfoHasPassword: false,
       syncReplicationSlots: null,
       synchronizedStandbySlots: null,
       failoverSlotsExtension: null,

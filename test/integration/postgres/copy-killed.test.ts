@@ -86,8 +86,13 @@ describe.each(await postgresUnderTest())('an agent killed in a file copy on Post
     const placed = Math.max(0, Math.min(steps - stopStep - 1, 2));
     const expected = ['again', ...(placed >= 1 ? ['fresh'] : []), ...(steps >= stepCount ? [] : ['gone'])];
     expect(names).toEqual(expected.sort());
-    // What was put in place is known to decode, although the agent that did it has remembered nothing.
-    expect((await agent.readLedger()).slots.get('fresh')?.decodable).toBe(placed >= 1 ? true : undefined);
+    // What was put in place is known to decode, although the agent that did it has remembered nothing, and also to the next
+    // but one, should this one die right now.
+    const next = localServer(standby);
+    await next.look(never);
+    for (const each of [next, agent])
+      expect((await each.readLedger()).slots.get('fresh')?.decodable).toBe(placed >= 1 ? true : undefined);
+    await next.close();
     // Whatever is there is whole: it decodes what is to come.
     await primary.query('create table if not exists t (i int)');
     await standby.untilReplayed(primary);

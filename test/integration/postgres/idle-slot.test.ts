@@ -3,6 +3,7 @@ import type { LocalServer } from '../../../src/postgres/port.ts';
 import { type PostgresServer, startPrimary } from '../../../src/sandbox/postgres-server.ts';
 import { Sandbox } from '../../../src/sandbox/processes.ts';
 import { eventually } from '../../support/eventually.ts';
+import { testWhere } from '../../support/where.ts';
 import { eachPostgres, localServer, logicalSlot, lookUntil, never } from './servers.ts';
 
 describe.each(await eachPostgres())('an idle slot on PostgreSQL $version', (postgres) => {
@@ -108,7 +109,7 @@ describe.each(await eachPostgres())('an idle slot on PostgreSQL $version', (post
     });
   });
 
-  test.runIf(postgres.major >= 14)('is not moved when its consumer is told of prepared transactions', async () => {
+  testWhere(postgres.major >= 14)('is not moved when its consumer is told of prepared transactions', async () => {
     await primary.query(`select pg_create_logical_replication_slot('two_phase', 'test_decoding', false, true)`);
     await foreignWal();
     const slot = { name: 'two_phase', database: 'postgres', plugin: 'test_decoding' };

@@ -5,8 +5,9 @@ import type { LocalServer } from '../../../src/postgres/port.ts';
 import { type PostgresServer, startPrimary, startStandby } from '../../../src/sandbox/postgres-server.ts';
 import { Sandbox } from '../../../src/sandbox/processes.ts';
 import { emptyLedger, ledgerAfterLook } from '../../../src/view/ledger.ts';
+import { nativeSince } from '../../../src/view/method.ts';
 import { eventually } from '../../support/eventually.ts';
-import { eachPostgres, localServer, logicalSlot, lookUntil, never } from './servers.ts';
+import { eachPostgresSince, localServer, logicalSlot, lookUntil, never } from './servers.ts';
 
 /**
  * PostgreSQL makes a synchronised slot persistent when decoding has become consistent anywhere before its position, also by
@@ -18,8 +19,9 @@ import { eachPostgres, localServer, logicalSlot, lookUntil, never } from './serv
  *
  * A template that is made meanwhile can decode from L3 on and leaves a snapshot at L4, none at L3. The slot starts at L3.
  */
-describe.each(await eachPostgres())('a synchronised slot beside another one, PostgreSQL $version', (postgres) => {
-  describe.runIf(postgres.major >= 17)('whose snapshot lies behind its start', () => {
+describe.each(await eachPostgresSince(nativeSince))(
+  'a synchronised slot whose snapshot lies behind its start, PostgreSQL $version',
+  (postgres) => {
     let sandbox: Sandbox;
     let primary: PostgresServer;
     let standby: PostgresServer;
@@ -120,5 +122,5 @@ describe.each(await eachPostgres())('a synchronised slot beside another one, Pos
       await standby.promote();
       expect(await rowsFrom(standby)).toEqual(['second of the victim']);
     });
-  });
-});
+  },
+);

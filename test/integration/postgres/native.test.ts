@@ -1,10 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect } from 'vitest';
 import type { LogicalSlot } from '../../../src/domain/slot.ts';
 import { Consumer } from '../../../src/demo/consumer.ts';
 import type { LocalServer } from '../../../src/postgres/port.ts';
 import { type PostgresServer, startPrimary, startStandby } from '../../../src/sandbox/postgres-server.ts';
 import { Sandbox } from '../../../src/sandbox/processes.ts';
 import { eventually } from '../../support/eventually.ts';
+import { testWhere } from '../../support/where.ts';
 import { eachPostgres, localServer, logicalSlot, lookUntil, never, whileLogging } from './servers.ts';
 
 const plugin = 'test_decoding';
@@ -42,13 +43,13 @@ describe.each(await eachPostgres())("PostgreSQL's own synchronisation, PostgreSQ
     await sandbox.close();
   });
 
-  test.runIf(!since17)('needs a newer version, and what needs it says so', async () => {
+  testWhere(!since17)('needs a newer version, and what needs it says so', async () => {
     const refusal = { sqlstate: '0A000', message: expect.stringContaining('needs PostgreSQL 17') as string };
     await expect(above.setFailover({ name: 's', failover: true }, never)).rejects.toMatchObject(refusal);
     await expect(below.syncSlots(never)).rejects.toMatchObject(refusal);
   });
 
-  test.runIf(since17)('of a slot that is marked later needs settings only, and no restart', async () => {
+  testWhere(since17)('of a slot that is marked later needs settings only, and no restart', async () => {
     const before = await below.look(never);
     await above.createLogicalSlot({ name: 'marked', database: 'postgres', plugin }, never);
     await above.setFailover({ name: 'marked', failover: true }, never);
@@ -69,7 +70,7 @@ describe.each(await eachPostgres())("PostgreSQL's own synchronisation, PostgreSQ
     expect((await below.look(never)).startedAtWallMs).toBe(before.startedAtWallMs);
   });
 
-  test.runIf(since17)('is asked for once where no worker does it, and left alone where one does', async () => {
+  testWhere(since17)('is asked for once where no worker does it, and left alone where one does', async () => {
     const worker = `select from pg_stat_activity where backend_type = 'slotsync worker'`;
     await eventually(async () => (await standby.query(worker)).length === 1, { what: 'the worker', timeoutMs: 30_000 });
     await below.syncSlots(never);
@@ -93,7 +94,7 @@ describe.each(await eachPostgres())("PostgreSQL's own synchronisation, PostgreSQ
   const isFinished = async (slot: string): Promise<boolean> =>
     (await below.look(never)).slots.some(({ name, temporary }) => name === slot && !temporary);
 
-  test.runIf(since17)(
+  testWhere(since17)(
     'never finishes a slot that nobody reads, until that is moved past what is not for it',
     async () => {
       await dropEverySlot();
@@ -116,33 +117,30 @@ describe.each(await eachPostgres())("PostgreSQL's own synchronisation, PostgreSQ
     },
   );
 
-  test.runIf(since17)(
-    'never finishes one with unread changes either, unless an older slot keeps its rows',
-    async () => {
-      await dropEverySlot();
-      const unread = { database: 'postgres', plugin, failover: true };
-      await above.createLogicalSlot({ ...unread, name: 'alone' }, never);
-      await primary.query('insert into t values (2)');
-      await standby.untilReplayed(primary);
-      await below.syncSlots(never);
-      expect(await isFinished('alone')).toBe(false);
-      await above.dropSlot({ name: 'alone', type: 'logical' }, never);
-      const template = { name: 'template', database: 'postgres', plugin: 'pgoutput' };
-      await whileLogging(above, below.createLogicalSlot(template, never));
-      // A new slot begins with the oldest rows that are kept on the primary for anybody: for the standby, by now those that
-      // its template needs, once it has said so. A reload makes it say so.
-      const kept = logicalSlot((await below.look(never)).slots, template.name).catalogXmin;
-      await below.alterSettings([], never);
-      await lookUntil(above, ({ slots }) => slots.some((slot) => slot.name === 'two' && slot.catalogXmin === kept));
-      await above.createLogicalSlot({ ...unread, name: 'kept' }, never);
-      await primary.query('insert into t values (3)');
-      await standby.untilReplayed(primary);
-      await below.syncSlots(never);
-      expect(logicalSlot((await below.look(never)).slots, 'kept')).toMatchObject({ synced: true, temporary: false });
-    },
-  );
+  testWhere(since17)('never finishes one with unread changes either, unless an older slot keeps its rows', async () => {
+    await dropEverySlot();
+    const unread = { database: 'postgres', plugin, failover: true };
+    await above.createLogicalSlot({ ...unread, name: 'alone' }, never);
+    await primary.query('insert into t values (2)');
+    await standby.untilReplayed(primary);
+    await below.syncSlots(never);
+    expect(await isFinished('alone')).toBe(false);
+    await above.dropSlot({ name: 'alone', type: 'logical' }, never);
+    const template = { name: 'template', database: 'postgres', plugin: 'pgoutput' };
+    await whileLogging(above, below.createLogicalSlot(template, never));
+    // A new slot begins with the oldest rows that are kept on the primary for anybody: for the standby, by now those that
+    // its template needs, once it has said so. A reload makes it say so.
+    const kept = logicalSlot((await below.look(never)).slots, template.name).catalogXmin;
+    await below.alterSettings([], never);
+    await lookUntil(above, ({ slots }) => slots.some((slot) => slot.name === 'two' && slot.catalogXmin === kept));
+    await above.createLogicalSlot({ ...unread, name: 'kept' }, never);
+    await primary.query('insert into t values (3)');
+    await standby.untilReplayed(primary);
+    await below.syncSlots(never);
+    expect(logicalSlot((await below.look(never)).slots, 'kept')).toMatchObject({ synced: true, temporary: false });
+  });
 
-  test.runIf(since17)('is not set on a slot in use: nothing changes, then or later', async () => {
+  testWhere(since17)('is not set on a slot in use: nothing changes, then or later', async () => {
     await above.createLogicalSlot({ name: 'busy', database: 'postgres', plugin: 'pgoutput' }, never);
     await primary.query('create publication p for table t');
     const findPrimary = (): Promise<string> => Promise.resolve(primary.connUrl());
@@ -167,7 +165,7 @@ describe.each(await eachPostgres())("PostgreSQL's own synchronisation, PostgreSQ
     expect(logicalSlot((await above.look(never)).slots, 'busy').failover).toBe(true);
   });
 
-  test.runIf(since17)('is refused for slots that are not there, and for those of a standby', async () => {
+  testWhere(since17)('is refused for slots that are not there, and for those of a standby', async () => {
     await expect(above.setFailover({ name: 'absent', failover: true }, never)).rejects.toMatchObject({
       sqlstate: '42704',
     });

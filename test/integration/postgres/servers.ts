@@ -6,7 +6,7 @@ import { type Credentials, type LocalServerSettings, defaultTimeouts } from '../
 import { findPostgres } from '../../../src/sandbox/locate.ts';
 import type { PostgresServer } from '../../../src/sandbox/postgres-server.ts';
 import type { PostgresBinaries } from '../../../src/sandbox/binaries.ts';
-import { clusterMajors, postgresMajors } from '../../support/majors.ts';
+import { clusterMajors, postgresMajors, postgresMajorsSince } from '../../support/majors.ts';
 import { systemClock } from '../../support/system-clock.ts';
 
 /** The servers that the tests run on; see `clusterMajors` for how to name others. */
@@ -17,6 +17,11 @@ export async function postgresUnderTest(): Promise<readonly PostgresBinaries[]> 
 /** The same for what differs between versions: one for each way of following a slot, unless others are named. */
 export async function eachPostgres(): Promise<readonly PostgresBinaries[]> {
   return Promise.all(postgresMajors().map((major) => findPostgres(major)));
+}
+
+/** Those of them from this major on; if there are none in this run, that major itself. */
+export async function eachPostgresSince(major: number): Promise<readonly PostgresBinaries[]> {
+  return Promise.all(postgresMajorsSince(major).map((each) => findPostgres(each)));
 }
 
 export const never = new AbortController().signal;

@@ -7,6 +7,7 @@ import type { LocalServer } from '../../../src/postgres/port.ts';
 import { type PostgresServer, startPrimary, startStandby } from '../../../src/sandbox/postgres-server.ts';
 import { Sandbox } from '../../../src/sandbox/processes.ts';
 import { eventually } from '../../support/eventually.ts';
+import { describeWhere, testWhere } from '../../support/where.ts';
 import { eachPostgres, localServer, logicalSlot, lookUntil, never, superuser } from './servers.ts';
 
 const password = `hunter2' with \\ and "quotes"`;
@@ -58,7 +59,7 @@ describe.each(await eachPostgres())('changing settings of PostgreSQL $version', 
     expect((await below.look(never)).startedAtWallMs).toBe(before.startedAtWallMs);
   });
 
-  test.runIf(since17)('takes the settings of the extension pg_failover_slots', async () => {
+  testWhere(since17)('takes the settings of the extension pg_failover_slots', async () => {
     const name = 'pg_failover_slots.standby_slot_names';
     for (const value of ['a,b', null]) {
       await below.alterSettings([{ name, value }], never);
@@ -66,7 +67,7 @@ describe.each(await eachPostgres())('changing settings of PostgreSQL $version', 
     }
   });
 
-  test.runIf(since17)('of a list gives each name, one name, none', async () => {
+  testWhere(since17)('of a list gives each name, one name, none', async () => {
     for (const names of [['two', 'x_1'], ['two'], []]) {
       await above.alterSettings([{ name: 'synchronized_standby_slots', value: names.join(',') }], never);
       await lookUntil(above, ({ settings }) => settings.synchronizedStandbySlots?.join(' ') === names.join(' '));
@@ -79,7 +80,7 @@ describe.each(await eachPostgres())('changing settings of PostgreSQL $version', 
     expect(await show(standby, 'primary_slot_name')).toBe('two');
   });
 
-  test.runIf(since17)('holds back consumers of failover slots, and lets them go at once', async () => {
+  testWhere(since17)('holds back consumers of failover slots, and lets them go at once', async () => {
     for (const failover of [true, false])
       await above.createLogicalSlot(
         { name: failover ? 'held' : 'free', database: 'postgres', plugin: 'test_decoding', failover },
@@ -103,7 +104,7 @@ describe.each(await eachPostgres())('changing settings of PostgreSQL $version', 
     expect(logicalSlot((await above.look(never)).slots, 'held').active).toBe(false);
   });
 
-  describe.runIf(postgres.major >= 13)('dbname in primary_conninfo', () => {
+  describeWhere(postgres.major >= 13)('dbname in primary_conninfo', () => {
     const streams = (): Promise<unknown> =>
       lookUntil(
         below,

@@ -4,6 +4,7 @@ import type { LocalServer } from '../../../src/postgres/port.ts';
 import { defaultTimeouts } from '../../../src/postgres/settings.ts';
 import { type PostgresServer, startPrimary, startStandby } from '../../../src/sandbox/postgres-server.ts';
 import { Sandbox } from '../../../src/sandbox/processes.ts';
+import { testWhere } from '../../support/where.ts';
 import { eachPostgres, localServer, logicalSlot, lookUntil, never, superuser } from './servers.ts';
 
 const everything = 0xffff_ffff_ffffn;
@@ -107,12 +108,12 @@ describe.each(await eachPostgres())('slots on PostgreSQL $version', (postgres) =
     expect(await below.advancePhysicalSlot({ name: 'phys', target }, never)).toBe(target);
   });
 
-  test.runIf(postgres.major < 16)('a logical one on a standby is refused with the SQLSTATE', async () => {
+  testWhere(postgres.major < 16)('a logical one on a standby is refused with the SQLSTATE', async () => {
     const slot = { name: 'here', database: 'postgres', plugin: 'test_decoding' };
     await expect(below.createLogicalSlot(slot, never)).rejects.toMatchObject({ sqlstate: '0A000' });
   });
 
-  test.runIf(postgres.major >= 17)('are created with the mark for failover, once', async () => {
+  testWhere(postgres.major >= 17)('are created with the mark for failover, once', async () => {
     const wanted = { name: 'marked', database: 'other', plugin: 'pgoutput', failover: true };
     await server.createLogicalSlot(wanted, never);
     await server.createLogicalSlot(wanted, never);
@@ -122,7 +123,7 @@ describe.each(await eachPostgres())('slots on PostgreSQL $version', (postgres) =
     });
   });
 
-  test.runIf(postgres.major < 17)('with the mark for failover are refused by name', async () => {
+  testWhere(postgres.major < 17)('with the mark for failover are refused by name', async () => {
     const wanted = { name: 'marked', database: 'other', plugin: 'pgoutput', failover: true };
     await expect(server.createLogicalSlot(wanted, never)).rejects.toMatchObject({
       sqlstate: '0A000',

@@ -2,8 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LocalServer } from '../../../src/postgres/port.ts';
 import { type PostgresServer, startPrimary, startStandby } from '../../../src/sandbox/postgres-server.ts';
 import { Sandbox } from '../../../src/sandbox/processes.ts';
+import { templatesSince } from '../../../src/view/method.ts';
 import { type Writers, consume, startWriters } from './overlapping-writers.ts';
-import { eachPostgres, localServer, logicalSlot, lookUntil, never, whileLogging } from './servers.ts';
+import { eachPostgresSince, localServer, logicalSlot, lookUntil, never, whileLogging } from './servers.ts';
 
 const template = { name: 'template', database: 'postgres', plugin: 'pgoutput' };
 
@@ -12,8 +13,9 @@ const template = { name: 'template', database: 'postgres', plugin: 'pgoutput' };
  * made first, on a standby and on a cascade, and the slots on the primary later, under transactions of which there is
  * always one. One slot's consumer reads on, the other's never comes.
  */
-describe.each(await eachPostgres())('overlapping transactions, PostgreSQL $version', (postgres) => {
-  describe.runIf(postgres.major >= 16)('slots that are copied from a template', () => {
+describe.each(await eachPostgresSince(templatesSince))(
+  'slots copied from a template under overlapping transactions, PostgreSQL $version',
+  (postgres) => {
     let sandbox: Sandbox;
     let primary: PostgresServer;
     let standbys: readonly PostgresServer[];
@@ -78,5 +80,5 @@ describe.each(await eachPostgres())('overlapping transactions, PostgreSQL $versi
         expect(rest.filter((id) => received.has(id))).toEqual([]);
       }
     });
-  });
-});
+  },
+);

@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect } from 'vitest';
 import type { LocalServer } from '../../../src/postgres/port.ts';
 import { defaultTimeouts } from '../../../src/postgres/settings.ts';
 import { type PostgresServer, startPrimary, startStandby } from '../../../src/sandbox/postgres-server.ts';
 import { Sandbox } from '../../../src/sandbox/processes.ts';
+import { testWhere } from '../../support/where.ts';
 import { eachPostgres, localServer, logicalSlot, lookUntil, never, superuser } from './servers.ts';
 
 const everything = 0xffff_ffff_ffffn;
@@ -34,14 +35,14 @@ describe.each(await eachPostgres())('template slots on PostgreSQL $version', (po
     await sandbox.close();
   });
 
-  test.runIf(!since16)('need a newer version, and what needs it says so', async () => {
+  testWhere(!since16)('need a newer version, and what needs it says so', async () => {
     const refusal = { sqlstate: '0A000', message: expect.stringContaining('needs PostgreSQL 16') as string };
     await expect(above.logStandbySnapshot(never)).rejects.toMatchObject(refusal);
     await expect(below.copyFromTemplate({ ...wanted, target: everything }, never)).rejects.toMatchObject(refusal);
     await expect(below.createLogicalSlot(template, never)).rejects.toMatchObject({ sqlstate: '0A000' });
   });
 
-  test.runIf(since16)('are made on the standby of an idle primary as soon as that logs a snapshot', async () => {
+  testWhere(since16)('are made on the standby of an idle primary as soon as that logs a snapshot', async () => {
     // What the primary has logged by itself until now is behind the standby.
     await standby.untilReplayed(primary);
     const making = below.createLogicalSlot(template, never);
@@ -55,7 +56,7 @@ describe.each(await eachPostgres())('template slots on PostgreSQL $version', (po
     await below.createLogicalSlot(template, never);
   });
 
-  test.runIf(since16)('are waited for no longer than the time that making one may take', async () => {
+  testWhere(since16)('are waited for no longer than the time that making one may take', async () => {
     const hurried = localServer(standby, { timeouts: { ...defaultTimeouts, createMs: 300 } });
     await standby.untilReplayed(primary);
     await standby.query('select pg_wal_replay_pause()');
@@ -68,7 +69,7 @@ describe.each(await eachPostgres())('template slots on PostgreSQL $version', (po
     expect(await slotNames()).not.toContain('late');
   });
 
-  test.runIf(since16)('become the slot that is wanted, at its position and no further than is replayed', async () => {
+  testWhere(since16)('become the slot that is wanted, at its position and no further than is replayed', async () => {
     await above.createLogicalSlot({ ...wanted }, never);
     await primary.query('create table t (i int)', [], 'other');
     const position = logicalSlot((await above.look(never)).slots, 's').confirmedFlushLsn ?? 0n;
@@ -87,7 +88,7 @@ describe.each(await eachPostgres())('template slots on PostgreSQL $version', (po
     expect(reached).toBeLessThanOrEqual((await below.look(never)).replayedLsn ?? 0n);
   });
 
-  test.runIf(since16)('are copied once, and a slot that exists is only advanced', async () => {
+  testWhere(since16)('are copied once, and a slot that exists is only advanced', async () => {
     const before = logicalSlot((await below.look(never)).slots, 's');
     await primary.query('insert into t values (1)', [], 'other');
     await standby.untilReplayed(primary);
@@ -106,7 +107,7 @@ describe.each(await eachPostgres())('template slots on PostgreSQL $version', (po
     expect(await below.copyFromTemplate(twice, never)).toBe(target);
   });
 
-  test.runIf(since16)('need to be there, and give no slot when they are not', async () => {
+  testWhere(since16)('need to be there, and give no slot when they are not', async () => {
     const target = (await below.look(never)).replayedLsn ?? 0n;
     const absent = { ...wanted, name: 'none', target };
     await expect(below.copyFromTemplate({ ...absent, template: 'absent' }, never)).rejects.toMatchObject({
@@ -124,7 +125,7 @@ describe.each(await eachPostgres())('template slots on PostgreSQL $version', (po
     await lookUntil(below, ({ slots }) => !slots.some(({ name }) => name === 'none'));
   });
 
-  test.runIf(since16)('can be made and copied by a role with REPLICATION', async () => {
+  testWhere(since16)('can be made and copied by a role with REPLICATION', async () => {
     await primary.query('create role agent login replication');
     await primary.query('grant execute on function pg_log_standby_snapshot() to agent');
     await standby.untilReplayed(primary);
@@ -140,12 +141,12 @@ describe.each(await eachPostgres())('template slots on PostgreSQL $version', (po
     await Promise.all([agentAbove.close(), agentBelow.close()]);
   });
 
-  test.runIf(since16)('log no snapshot on a standby', async () => {
+  testWhere(since16)('log no snapshot on a standby', async () => {
     await expect(below.logStandbySnapshot(never)).rejects.toMatchObject({ sqlstate: '55000' });
   });
 
   // The last one: it promotes.
-  test.runIf(since16)('are left alone by a copy that comes after a promotion', async () => {
+  testWhere(since16)('are left alone by a copy that comes after a promotion', async () => {
     await standby.promote();
     const names = await slotNames();
     await expect(below.copyFromTemplate({ ...wanted, name: 'after', target: everything }, never)).rejects.toMatchObject(

@@ -3,9 +3,21 @@ import type { Finding } from '../../../src/cli/checkup.ts';
 import { examine, findingLines } from '../../../src/cli/doctor.ts';
 import { memberFindings } from '../../../src/cli/member-checkup.ts';
 import type { Member } from '../../../src/domain/cluster.ts';
+import type { ServerLook } from '../../../src/domain/server.ts';
 import type { Turn } from '../../../src/plan/plan.ts';
 import { startRest } from '../../support/rest.ts';
-import { aKey, aMember, aStandbyLook, aStatus, aTurn, aView, nowMs, sessionOf, someKeys } from '../../support/turns.ts';
+import {
+  aKey,
+  aMember,
+  aPrimaryLook,
+  aStandbyLook,
+  aStatus,
+  aTurn,
+  aView,
+  nowMs,
+  sessionOf,
+  someKeys,
+} from '../../support/turns.ts';
 import { plain } from './some-cluster.ts';
 
 const never = new AbortController().signal;
@@ -114,6 +126,24 @@ describe('this server', () => {
       { member: 'beta', subject: 'session_ttl', state: 'warning', found: 'not 15 s', fix: 'set ttl to 60' },
     ]);
     expect(about(findings, 'Consul session')).toBeUndefined();
+  });
+
+  it('with a password where a reload would write it into the log', async () => {
+    const settings = { ...aStandbyLook().settings, conninfoHasPassword: true };
+    const withSettings = (name: string, look: ServerLook) =>
+      aTurn(name, { view: { local: { ...aView(name).local, look: { ...look, settings } } } });
+    expect(wrong(await examine(withSettings('beta', aStandbyLook()), never))).toMatchObject([
+      {
+        member: 'beta',
+        subject: 'primary_conninfo',
+        state: 'warning',
+        fix: expect.stringContaining('passfile') as string,
+      },
+    ]);
+    // What a primary has in it is of no use to it, until it is a standby.
+    expect(
+      about(await examine(withSettings('alpha', aPrimaryLook()), never), 'primary_conninfo', 'alpha'),
+    ).toBeUndefined();
   });
 
   it('with a slot that is not ready', async () => {

@@ -1,4 +1,7 @@
 import fc from 'fast-check';
+import type { ServerLook } from '../../../src/domain/server.ts';
+import { furthestOf } from '../../../src/domain/server.ts';
+import { aPrimaryLook, aStandbyLook } from '../../support/turns.ts';
 import { describe, expect, test } from 'vitest';
 import { keyOf, laneOf } from '../../../src/domain/action.ts';
 import { checkStateOf } from '../../../src/domain/check.ts';
@@ -206,5 +209,21 @@ describe('the check `slots`', () => {
     expect(output.split('\n').slice(0, 2)).toEqual(['0 of 500 slots ready', 'slot_499: lost (because)']);
     expect(output).toMatch(/and \d+ more$/);
     expect(output.length).toBeLessThanOrEqual(4_096);
+  });
+});
+
+describe('the end of the WAL that a server has', () => {
+  test.each<[string, ServerLook, bigint | null]>([
+    ['a primary: what it has written', aPrimaryLook({ currentLsn: 0x5000n }), 0x5000n],
+    ['a standby that replays behind', aStandbyLook({ receivedLsn: 0x5000n, replayedLsn: 0x4000n }), 0x5000n],
+    [
+      'one that has restarted and streams from an earlier segment',
+      aStandbyLook({ receivedLsn: 0x3000n, replayedLsn: 0x4000n }),
+      0x4000n,
+    ],
+    ['one that reads an archive', aStandbyLook({ receivedLsn: null, replayedLsn: 0x4000n }), 0x4000n],
+    ['one of which nothing is known', aStandbyLook({ receivedLsn: null, replayedLsn: null }), null],
+  ])('%s', (_name, look, expected) => {
+    expect(furthestOf(look)).toBe(expected);
   });
 });

@@ -319,6 +319,17 @@ describe('a slot that was copied', () => {
     expect(kindsOf({ ...later15s, consul: { ...later15s.consul, keys } })).toContain('copy_slots');
   });
 
+  test('is in the ledger before that is saved: what was known before must not go over what the copy wrote', () => {
+    const started = after(ready(), [{ kind: 'started', action: copy }]);
+    // The server is up again, and the look shows the slot before the copy has told that it is done.
+    const slots = [aLogicalSlot({ snapshotOnDisk: false })];
+    const seen = after(started, [{ kind: 'look', startedAtMs: started.nowMs, look: aStandbyLook({ slots }) }]);
+    expect(seen.ledger).not.toEqual(seen.savedLedger);
+    expect(kindsOf(seen)).not.toContain('save_ledger');
+    const [save] = actionsOf(after(seen, [done(copy, copied)]), 'save_ledger');
+    expect(save?.ledger.slots.get('orders')).toMatchObject({ decodable: true, firstRestartLsn: 0x2000n });
+  });
+
   test('its verdict says why it is not there', () => {
     const [verdict] = times(skipped, 1).verdicts;
     expect(verdict?.verdict).toEqual({ kind: 'not_ready', reason: 'not on this standby yet: permission denied' });

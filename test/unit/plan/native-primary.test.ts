@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Member } from '../../../src/domain/cluster.ts';
-import type { Verdict } from '../../../src/domain/slot.ts';
+import type { Method, Verdict } from '../../../src/domain/slot.ts';
 import type { View } from '../../../src/view/view.ts';
 import { nativeKeys, onPrimary, type NativeSituation } from '../../support/native.ts';
 import { actionsOf, after, declared, done, failed, holdOf, kindsOf, later } from '../../support/situations.ts';
@@ -75,8 +75,10 @@ describe('the mark for synchronisation', () => {
 });
 
 describe('an idle slot that a standby waits for', () => {
-  const saying = (verdict: Verdict): readonly (readonly [string, Partial<Member>])[] => {
-    const slots: Member['slots'] = new Map([['orders', { slot: 'orders', type: 'logical', position: null, verdict }]]);
+  type Extras = NonNullable<Member['extras']>;
+  const saying = (verdict: Verdict, method: Method = 'native'): readonly (readonly [string, Partial<Member>])[] => {
+    const found = { slot: 'orders', type: 'logical', position: null, verdict, method } as const;
+    const slots: Member['slots'] = new Map([['orders', found]]);
     return [['beta', { slots }]];
   };
   const waiting = saying({ kind: 'not_ready', reason: 'temporary' });
@@ -98,6 +100,11 @@ describe('an idle slot that a standby waits for', () => {
     expect(actionsOf(later(onPrimary({ ...idle, slots: [plain] }), 1_000), 'move_idle_slot')).toEqual([move]);
   });
 
+  test('is moved on PostgreSQL 16, which has templates only', () => {
+    const sixteen = { ...idle, slots: [plain], look: { versionNum: 160_010 } };
+    expect(actionsOf(later(onPrimary(sixteen), 1_000), 'move_idle_slot')).toEqual([move]);
+  });
+
   const nothing: readonly (readonly [string, NativeSituation])[] = [
     ['is in use', { ...idle, slots: [{ ...marked, active: true }] }],
     ['is ready there', { slots: [marked], members: saying({ kind: 'ready' }) }],
@@ -107,6 +114,21 @@ describe('an idle slot that a standby waits for', () => {
   ];
   test.each(nothing)('is left alone when it %s', (_name, situation) => {
     expect(moves(later(onPrimary(situation), 5_000))).toBe(false);
+  });
+
+  test('is moved for a direct standby with a usable copy from a template: PostgreSQL cannot take that over yet', () => {
+    const copied = (over: Partial<Extras>, failover = true): boolean => {
+      const extras = { ...aMember('beta').extras!, ...over };
+      const members = saying({ kind: 'ready' }, 'template').map(
+        ([name, member]) => [name, { ...member, extras }] as const,
+      );
+      return moves(later(onPrimary({ slots: [aLogicalSlot({ failover })], members }), 1_000));
+    };
+    expect(copied({})).toBe(true);
+    // On a cascade it stays what it is, and so it does where nothing is left to PostgreSQL.
+    expect(copied({ upstream: 'gamma' })).toBe(false);
+    expect(copied({ upstream: null })).toBe(false);
+    expect(copied({}, false)).toBe(false);
   });
 
   test('is moved again when that was not enough: soon, and then later and later', () => {

@@ -10,7 +10,7 @@ const config = aConfig({
     ['archive', physical],
   ]),
 });
-const gamma = aMember('gamma', { xlogLocation: 0x4800n });
+const gamma = aMember('gamma', { replayLsn: 0x4800n });
 const keys = someKeys({ members: new Map([...someKeys().members, ['gamma', aKey(gamma)]]) });
 const status = { ...keys.status!.value!, slots: new Map([['archive', 0x4500n]]) };
 const consul = { contact: { kind: 'good', atMs: 0 } as const, keys: { ...keys, status: aKey(status) } };

@@ -193,6 +193,16 @@ describe('a slot that was made anew on the primary', () => {
     expect(told.ledger?.slots.get('orders')?.identity).toBe('orders#2');
   });
 
+  test('is not taken for what the ledger knew by a run that never reads anything from Consul', () => {
+    const remembered = aLedger('alpha');
+    const orders = { ...remembered.slots.get('orders')!, identity: 'orders#1' };
+    const started = aView('alpha', { config: null, ledger: null, savedLedger: null });
+    const cutOff = { ...started, local: { ...started.local, look: null }, consul: { ...started.consul, keys: null } };
+    const ledger = { ...remembered, slots: new Map([['orders', orders]]) };
+    const view = after(cutOff, [other, { kind: 'ledger', ledger }, other, gone]);
+    expect(view.ledger?.slots.get('orders')?.identity).toBe('orders#1');
+  });
+
   test('whose identity cannot be looked at is taken for the same', () => {
     const unseen = look({ slots: [aPhysicalSlot(), aLogicalSlot({ confirmedFlushLsn: 0x4800n, identity: null })] });
     expect(wantedSlotHistory(after(leader(), [unseen]))).toBeNull();

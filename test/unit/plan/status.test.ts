@@ -125,6 +125,12 @@ describe('which slots are lost', () => {
     });
   });
 
+  test('one that is not declared, too, while another is being made under its name', () => {
+    const slots = [aPhysicalSlot(), aLogicalSlot({ confirmedFlushLsn: null, active: true })];
+    const config = aConfig({ slots: new Map() }, filter);
+    expect(lostIn(withLook('alpha', { slots }, { config }))).toMatchObject({ orders: { from: 0x3000n } });
+  });
+
   test('one that is being made again is lost until it has a position', () => {
     const slots = [aLogicalSlot({ confirmedFlushLsn: null, active: true })];
     expect(lostIn(withLook('alpha', { slots }, { config: aConfig() }))).toHaveProperty('orders');

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { databaseOf, parseUrl, upstreamOf, withDatabase } from '../../../src/postgres/conninfo.ts';
+import { databaseOf, hasPassword, parseUrl, upstreamOf, withDatabase } from '../../../src/postgres/conninfo.ts';
 
 describe('primary_conninfo', () => {
   test.each([
@@ -32,6 +32,26 @@ describe('primary_conninfo', () => {
         expect(upstreamOf(`password='${quoted}' host=db1 port=5433`)).toEqual({ host: 'db1', port: 5433 });
       }),
     );
+  });
+});
+
+describe('a password in a connection string', () => {
+  test.each([
+    ['host=db1 user=rep password=x', true],
+    [`host=db1 password = 'a b'`, true],
+    ['host=db1 sslpassword=x', true],
+    [`host=db1 password=''`, false],
+    ['host=db1 user=rep passfile=/srv/pass', false],
+    [`host=db1 application_name='password=x'`, false],
+    ['postgres://rep:secret@db1/app', true],
+    ['postgres://db1?user=rep&password=x', true],
+    ['postgres://db1/app?sslpassword=x', true],
+    ['postgres://rep@db1:5432/app?passfile=/srv/pass', false],
+    ['postgres://rep:@[::1]:5432', false],
+    ['postgres://db1:5432/app?password=', false],
+    ['', false],
+  ])('of %s: %s', (conninfo, found) => {
+    expect(hasPassword(conninfo)).toBe(found);
   });
 });
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Ledger } from '../../../src/domain/local.ts';
+import type { Ledger, LedgerSlot } from '../../../src/domain/local.ts';
 import { type DataDirectory, dataDirectory } from '../../../src/postgres/data-directory.ts';
 import {
   decodeLedger,
@@ -13,15 +13,25 @@ import {
   readLedgerFile,
   writeLedgerFile,
 } from '../../../src/postgres/ledger.ts';
+import { createLocalServer } from '../../../src/postgres/local-server.ts';
 import { LedgerError } from '../../../src/postgres/port.ts';
+import { defaultTimeouts } from '../../../src/postgres/settings.ts';
+import { systemClock } from '../../support/system-clock.ts';
 
 const owner = { member: 'one', systemIdentifier: '7312345678901234567' };
+const aSlot: LedgerSlot = {
+  made: true,
+  decodable: false,
+  firstRestartLsn: 0x1_0000_0000n,
+  incarnation: null,
+  identity: '7-1',
+};
 const ledger: Ledger = {
   ...owner,
   feedbackSet: true,
   settingsSet: ['synchronized_standby_slots'],
   slots: new Map([
-    ['s', { made: true, decodable: false, firstRestartLsn: 0x1_0000_0000n, incarnation: null, identity: '7-1' }],
+    ['s', aSlot],
     ['__proto__', { made: false, decodable: true, firstRestartLsn: null, incarnation: 7n, identity: null }],
   ]),
 };
@@ -41,6 +51,28 @@ describe('the ledger', () => {
     expect(await readLedgerFile(directory, owner)).toEqual(ledger);
     expect((await stat(join(folder, ledgerFileName))).mode & 0o777).toBe(0o600);
     expect(existsSync(join(folder, `${ledgerFileName}.tmp`))).toBe(false);
+  });
+
+  test('is whole and the last one when it is written several times at once', async () => {
+    const server = createLocalServer({
+      member: owner.member,
+      address: { host: 'localhost', port: 1, database: 'postgres' },
+      credentials: {
+        user: 'u',
+        password: null,
+        passfile: null,
+        ssl: { mode: 'disable', rootCert: null, cert: null, key: null },
+      },
+      replicationCredentials: null,
+      dataDir: folder,
+      control: null,
+      timeouts: defaultTimeouts,
+      clock: systemClock,
+    });
+    const others = Array.from({ length: 20 }, (_, at) => ({ ...ledger, slots: new Map([[`s${at}`, aSlot]]) }));
+    await Promise.all([...others, ledger].map((each) => server.writeLedger(each)));
+    expect(await readLedgerFile(directory, owner)).toEqual(ledger);
+    await server.close();
   });
 
   test('is empty when there is none, or it is of another member or another cluster', async () => {

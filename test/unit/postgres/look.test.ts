@@ -69,10 +69,11 @@ describe('the settings in a look', () => {
     expect(settingsOf({ maxSlotWalKeepBytes: bytes }).maxSlotWalKeepBytes).toBe(wanted);
   });
 
-  test('of the upstream: nothing of it but host, port and database', () => {
+  test('of the upstream: nothing of it but host, port, database, and whether it holds a password', () => {
     const looked = settingsOf({ primaryConninfo: 'host=db1 port=5433 user=rep password=hunter2 dbname=app' });
     expect(looked).toMatchObject({ upstreamHost: 'db1', upstreamPort: 5433, upstreamDatabase: 'app' });
     expect(JSON.stringify(looked)).not.toContain('hunter2');
-    expect(settingsOf({}).upstreamDatabase).toBeNull();
+    expect(looked.conninfoHasPassword).toBe(true);
+    expect(settingsOf({})).toMatchObject({ upstreamDatabase: null, conninfoHasPassword: false });
   });
 });

@@ -30,6 +30,7 @@ const standbyLook: ServerLook = {
     upstreamHost: null,
     upstreamPort: null,
     upstreamDatabase: null,
+    conninfoHasPassword: false,
     syncReplicationSlots: null,
     synchronizedStandbySlots: null,
     failoverSlotsExtension: null,
