@@ -120,7 +120,8 @@ export function managedSelf({ postgresql, managed }: AgentConfig): AgentSettings
     removeDataOnDivergedTimelines,
     canBootstrap: managed.bootstrap !== null,
     bootstrapDcs: managed.bootstrap?.dcs ?? null,
-    bootstrapConfig: managed.bootstrap?.dcs == null ? null : decodeDynamicConfig(managed.bootstrap.dcs, 'manage').config,
+    bootstrapConfig:
+      managed.bootstrap?.dcs == null ? null : decodeDynamicConfig(managed.bootstrap.dcs, 'manage').config,
     bootstrapStandbyCluster: managed.bootstrap?.standbyCluster ?? null,
   };
 }

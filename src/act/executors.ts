@@ -196,6 +196,7 @@ export function createExecutors({ consul, server, managed, keys, member, service
       transact(
         [
           { verb: 'check-not-exists', key: keys.initialize },
+          { verb: 'check-not-exists', key: keys.leader },
           { verb: 'lock', key: keys.initialize, value: '', session },
         ],
         keys.initialize,

@@ -52,7 +52,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   report: ['base', 'domain', 'view', 'plan', 'consul', 'config'],
   'agent.ts': ['base', 'domain', 'view', 'plan', 'rx', 'consul', 'postgres', 'watch', 'act'],
   'ports.ts': ['base', 'config', 'consul', 'postgres', 'lifeline', 'agent.ts'],
-  'run.ts': ['base', 'domain', 'view', 'plan', 'config', 'report', 'agent.ts', 'ports.ts'],
+  'run.ts': ['base', 'domain', 'view', 'plan', 'config', 'act', 'report', 'agent.ts', 'ports.ts'],
   'dry-turn.ts': ['base', 'domain', 'view', 'plan', 'config', 'consul', 'postgres', 'watch', 'agent.ts', 'ports.ts'],
   sandbox: ['base', 'domain', 'config', 'consul'],
   demo: ['base', 'domain', 'config', 'consul', 'sandbox'],

@@ -24,9 +24,21 @@ export function planEmpty(view: View, plan: ServerPlan): readonly Intent[] {
   }
   if (view.self.managed?.canBootstrap !== true)
     return [hold('server', 'there is no cluster yet, and this agent may make none')];
+  const there = dataElsewhere(view);
+  if (there !== null) return [hold('server', there)];
   const failed = failedLately(view);
   if (failed !== null) return [hold('server', `its bootstrap failed: ${failed}`)];
   return [act({ kind: 'claim_initialize', session })];
+}
+
+/** Why no cluster is made although `initialize` says that there is none: a new one would keep the data that is there out. */
+function dataElsewhere(view: View): string | null {
+  const { keys } = view.consul;
+  if ((keys?.terms?.value ?? []).length > 0) return 'there has been a cluster: a member with its data is waited for';
+  const owner = [...(keys?.members ?? [])].find(
+    ([name, key]) => name !== view.self.name && key.session !== null && key.value?.extras?.systemIdentifier != null,
+  );
+  return owner === undefined ? null : `${owner[0]} has the data of a cluster`;
 }
 
 /** A standby cluster begins as a copy of the remote primary. */

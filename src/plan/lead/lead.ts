@@ -27,6 +27,8 @@ export function planLead(view: View): readonly Intent[] {
   if (former.length > 0 || isTakenByAnother(view)) return former;
   if (!holdsLeader(view)) {
     if (keys.leader?.session != null) return [hold('leader key', `${keys.leader.value ?? 'somebody'} holds it`)];
+    if (keys.initialize?.session != null && !isInitializing(view))
+      return [hold('leader key', 'another member makes the cluster')];
     return freshLook(view)?.role === 'primary' ? planPrimaryAcquires(view) : planRace(view);
   }
   const release = planRelease(view);

@@ -196,7 +196,7 @@ export const switchover: LeadEvent = (world, random) => {
   const others = world.members.map(({ name }) => name).filter((name) => name !== leader);
   const candidate = isManual || random.chance(0.6) ? random.pick(others) : null;
   const request = { leader: isManual ? null : leader, candidate, scheduledAt: null, force: random.chance(0.3) };
-  if (request.leader === null && candidate === null) return;
+  if (request.leader === null && !isManual) return;
   world.putByHand(simKeys.failover, encodeFailover(request));
 };
 

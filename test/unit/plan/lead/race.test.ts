@@ -16,7 +16,7 @@ import {
   vacantKeys,
 } from '../../../support/lead.ts';
 import { holdOf, kindsOf } from '../../../support/situations.ts';
-import { aKey, aStatus, nowMs } from '../../../support/turns.ts';
+import { aKey, aStatus, nowMs, sessionOf } from '../../../support/turns.ts';
 
 type Pieces = NonNullable<Parameters<typeof managed>[1]>;
 
@@ -37,6 +37,11 @@ const withGamma = (gamma: Parameters<typeof bidding>[1]): Partial<ClusterKeys> =
 
 describe('L3: the race', () => {
   test('is won at once by the only one who is left', () => expect(acquires(beta())).toBe(true));
+
+  test('is not begun while another member makes a cluster', () => {
+    const initialize = aKey('', { session: sessionOf('gamma') });
+    expect(holdOf(beta({ initialize }), 'leader key')).toBe('another member makes the cluster');
+  });
 
   test('waits a second for the bids of all that are alive', () => {
     const keys = { members: membersKey('beta', 'gamma') };

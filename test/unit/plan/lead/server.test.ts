@@ -47,6 +47,12 @@ describe('where there is no data', () => {
     expect(serverOf(empty(theirs))).toEqual([]);
   });
 
+  test('no cluster is made where there has been one, or where another member has data', () => {
+    expect(serverOf(empty({ ...none, terms: aKey([aTerm()]) }))).toEqual([]);
+    const members = new Map([['beta', memberKeyOf('beta')]]);
+    expect(holdOf(empty({ ...none, members }), 'server')).toBe('beta has the data of a cluster');
+  });
+
   test('a bootstrap that failed is left to others for a while', () => {
     const failures = new Map([
       ['bootstrap', { count: 1, sinceMs: 0, lastAtMs: nowMs - 100, message: 'x', sqlstate: null }],
