@@ -236,7 +236,7 @@ export function createExecutors({ consul, server, managed, keys, member, service
     bootstrap: ({ plan }, signal) => done(owned().bootstrap(plan, signal)),
     clone: ({ source, url }, signal) => done(owned().clone(source, url, signal)),
     remove_data: (_action, signal) => done(owned().removeData(signal)),
-    start_server: ({ plan, term }, signal) => done(owned().start(plan, term, signal)),
+    start_server: ({ plan, term }, signal) => owned().start(plan, term, signal),
     stop_server: ({ mode }, signal) => done(owned().stop(mode, signal)),
     promote: async ({ session, term, newestTimeline }, signal) => {
       // Asked of Consul itself: the view may be older than the loss of the lock.
@@ -260,11 +260,12 @@ export function createExecutors({ consul, server, managed, keys, member, service
         keys.leader,
         signal,
       ),
+    checkpoint: (_action, signal) => done(owned().checkpoint(signal)),
     record_term: ({ term }, signal) => done(owned().recordTerm(term, signal)),
     follow: ({ plan }, signal) => done(owned().follow(plan, signal)),
     rewind: ({ source, url }, signal) => done(owned().rewind(source, url, signal)),
     configure_server: ({ plan }, signal) => owned().configure(plan, signal),
-    restart_server: ({ plan }, signal) => done(owned().restart(plan, signal)),
+    restart_server: ({ plan }, signal) => owned().restart(plan, signal),
   };
 }
 

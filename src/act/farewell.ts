@@ -3,7 +3,8 @@ import { memberKey, type ScopeKeys } from '../consul/keys.ts';
 import type { ConsulPort } from '../consul/port.ts';
 import type { Lifeline, ManagedServer } from '../postgres/managed-port.ts';
 import type { LocalServer } from '../postgres/port.ts';
-import { answerWithin } from '../watch/patience.ts';
+import { answerWithin, within } from '../watch/patience.ts';
+import { leaseDeadlineMs, lifelineGraceMs, mayWrite } from '../view/lease.ts';
 import { configOf, holdsLeader, sessionId } from '../view/select.ts';
 import type { Self, View } from '../view/view.ts';
 import { handBack } from './executors.ts';
@@ -18,6 +19,9 @@ interface FarewellPorts {
 
 /** How long each step of leaving may take: an agent that stops must not hang on a Consul that does not answer. */
 const stepMs = 3_000;
+
+/** How long a standby may take to stop. */
+const standbyStopMs = 60_000;
 
 /**
  * Leaves in order: hands the leader key over by releasing it (no lock delay follows), ends the session, which takes the
@@ -42,11 +46,7 @@ export async function farewell(
   const isPaused = configOf(view).pause;
   let isGuarded = false;
   if (managed !== null && !isPaused) {
-    // The lifeline goes on guarding meanwhile: past the lease's end it does what this then has not done.
-    isGuarded = await managed.stop('fast', new AbortController().signal).then(
-      () => false,
-      () => true,
-    );
+    isGuarded = !(await isStopped(view, managed, clock));
   }
   const steps: ((signal: AbortSignal) => Promise<unknown>)[] = [];
   // A server that could not be stopped still may accept writes: nobody else may lead before its lease is over.
@@ -66,4 +66,27 @@ export async function farewell(
   for (const step of steps) await answerWithin(clock, stepMs, never, step).catch(() => undefined);
   await server.close();
   await lifeline?.close().catch(() => undefined);
+}
+
+/**
+ * Stops the server: in order while there is time, at once after that. Resolves to whether it is stopped; where it is not, the
+ * lifeline goes on guarding until the lease's end, and then does what this could not.
+ */
+async function isStopped(view: View, managed: ManagedServer, clock: Clock): Promise<boolean> {
+  const never = new AbortController().signal;
+  const givenUp = (): Error => new Error('the server takes too long to stop');
+  const stop = (signal: AbortSignal): Promise<void> => managed.stop('fast', signal);
+  return within(clock, stopMs(view, clock), never, stop, givenUp)
+    .catch(() => managed.stop('immediate', never))
+    .then(
+      () => true,
+      () => false,
+    );
+}
+
+/** A primary may stop for as long as its lease lasts, which nobody renews any more. */
+function stopMs(view: View, clock: Clock): number {
+  const { guard } = view.memory.lead;
+  const deadlineMs = guard === null ? leaseDeadlineMs(view) : guard.deadlineMs - lifelineGraceMs;
+  return mayWrite(view) && deadlineMs !== null ? deadlineMs - clock.monotonicMs() : standbyStopMs;
 }

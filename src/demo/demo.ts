@@ -1,14 +1,27 @@
-import process from 'node:process';
-import { setTimeout as delay } from 'node:timers/promises';
-import { leaderName, type ClusterKeys } from '../domain/cluster.ts';
-import { startCluster, type SandboxCluster } from '../sandbox/cluster.ts';
-import type { PostgresServer } from '../sandbox/postgres-server.ts';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { leaderName } from '../domain/cluster.ts';
+import { startCluster } from '../sandbox/cluster.ts';
+import { findPostgres } from '../sandbox/locate.ts';
 import { Sandbox } from '../sandbox/processes.ts';
 import { Consumer } from './consumer.ts';
-import { describeCluster } from './picture.ts';
+import { playManaged } from './managed-play.ts';
 import { createScreen, type Screen } from './screen.ts';
+import {
+  countRestarted,
+  isReady,
+  keep,
+  publication,
+  scope,
+  settled,
+  slot,
+  startTable,
+  startTimes,
+  table,
+  until,
+} from './steps.ts';
 import { restartsInWords, summaryLines, type Summary } from './summary.ts';
-import { Writer } from './writer.ts';
+import { longestGapMs, Writer } from './writer.ts';
 
 export interface DemoOptions {
   readonly json: boolean;
@@ -20,20 +33,23 @@ export interface DemoOptions {
   readonly output: NodeJS.WriteStream;
 }
 
-const scope = 'demo';
-const slot = 'orders';
-const table = 'orders';
-const publication = 'demo';
-const patienceMs = 60_000;
+/** What copies and rewinds a server; Debian's and the official packages have it, a minimal installation does not. */
+const neededToManage = ['pg_basebackup', 'pg_controldata', 'pg_rewind'];
 
 /**
- * The main job, for all to see: three servers in a row, three agents, a slot declared in Consul, a consumer; the primary
- * is killed in mid-stream, a standby is promoted, and every acknowledged row still arrives.
+ * The main job, for all to see: a slot declared in Consul, a consumer, and a primary that is killed in mid-stream: every
+ * acknowledged row still arrives. Where PostgreSQL is complete slotkeeper runs the cluster (`ha: manage`); where it is not,
+ * the demonstration itself promotes, and slotkeeper keeps the slots (`ha: observe`).
  */
 export async function runDemo(options: DemoOptions): Promise<Summary> {
   const screen = createScreen(options.output);
   const sandbox = await Sandbox.open({ progress: (line) => screen.say(line) });
   try {
+    const { binDir } = await findPostgres(options.major, sandbox.progress);
+    const missing = neededToManage.filter((program) => !existsSync(join(binDir, program)));
+    if (missing.length > 0)
+      screen.say(`without ${missing.join(', ')} servers are not made by slotkeeper here, but for it`);
+    const play = missing.length === 0 ? playManaged : playObserved;
     const summary = await play(sandbox, options, screen);
     screen.clear();
     for (const line of summaryLines(summary)) screen.say(line);
@@ -45,7 +61,8 @@ export async function runDemo(options: DemoOptions): Promise<Summary> {
   }
 }
 
-async function play(sandbox: Sandbox, options: DemoOptions, screen: Screen): Promise<Summary> {
+/** `ha: observe`: three servers in a row, of which slotkeeper keeps the slots while somebody else promotes. */
+async function playObserved(sandbox: Sandbox, options: DemoOptions, screen: Screen): Promise<Summary> {
   const cluster = await startCluster(sandbox, {
     scope,
     ...(options.major === undefined ? {} : { major: options.major }),
@@ -107,8 +124,8 @@ async function play(sandbox: Sandbox, options: DemoOptions, screen: Screen): Pro
     await until('the consumer streams from node2', () =>
       Promise.resolve(consumer.streaming?.url.includes(`:${node2.port}`) === true),
     );
-    const failoverMs = (consumer.streaming?.atMs ?? performance.now()) - killedAtMs;
-    screen.say(`the consumer goes on from the slot on node2 (${new URL(url).host}) after ${Math.round(failoverMs)} ms`);
+    const consumerMs = (consumer.streaming?.atMs ?? performance.now()) - killedAtMs;
+    screen.say(`the consumer goes on from the slot on node2 (${new URL(url).host}) after ${Math.round(consumerMs)} ms`);
     const before = writer.acknowledged.size;
     await until('500 more rows are written', () => Promise.resolve(writer.acknowledged.size >= before + 500));
     await until('the slot is ready on node3 again', async () => isReady(await cluster.read(), ['node3']));
@@ -117,94 +134,26 @@ async function play(sandbox: Sandbox, options: DemoOptions, screen: Screen): Pro
     const lostRows = await settled(writer, consumer);
     const summary: Summary = {
       ok: lostRows.length === 0,
+      ha: 'observe',
       lost: lostRows.length,
       duplicated: consumer.duplicated,
       rows: writer.acknowledged.size,
       received: consumer.distinct,
       slotReadyMs: Math.round(slotReadyMs),
-      failoverMs: Math.round(failoverMs),
+      failoverMs: Math.round(longestGapMs(writer.acknowledged, killedAtMs)),
+      consumerMs: Math.round(consumerMs),
+      switchoverMs: null,
       postgres: node2.major,
       standbysRestarted,
       lostRows: lostRows.slice(0, 100),
     };
-    if (options.keep) await keep(cluster, screen, summary);
+    if (options.keep) {
+      for (const line of summaryLines(summary)) screen.say(line);
+      await keep(cluster, 'node2', screen);
+    }
     await consumer.stop();
     return summary;
   } finally {
     await live.stop();
   }
-}
-
-async function startTimes(servers: readonly PostgresServer[]): Promise<readonly string[]> {
-  return Promise.all(
-    servers.map(async (server) => {
-      const [row] = await server.query<{ at: string }>('SELECT pg_postmaster_start_time()::text AS at');
-      return row?.at ?? '';
-    }),
-  );
-}
-
-/** How many of the servers are not the same process any more as when `started` was taken. */
-async function countRestarted(servers: readonly PostgresServer[], started: readonly string[]): Promise<number> {
-  const now = await startTimes(servers);
-  return now.filter((at, index) => at !== started[index]).length;
-}
-
-/** The acknowledged rows that have not arrived, once all have, or after some patience. */
-async function settled(writer: Writer, consumer: Consumer): Promise<readonly number[]> {
-  const missing = (): number[] => {
-    const arrived = consumer.rows;
-    return [...writer.acknowledged.keys()].filter((row) => !arrived.has(row));
-  };
-  const deadlineMs = performance.now() + 20_000;
-  while (missing().length > 0 && performance.now() < deadlineMs) await delay(100);
-  return missing();
-}
-
-function isReady(keys: ClusterKeys, members: readonly string[]): boolean {
-  return members.every((name) => keys.members.get(name)?.value?.slots.get(slot)?.verdict.kind === 'ready');
-}
-
-async function until(what: string, isTrue: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = performance.now() + patienceMs;
-  while (!(await isTrue().catch(() => false))) {
-    if (performance.now() > deadlineMs) throw new Error(`gave up waiting after ${patienceMs / 1_000} s until ${what}`);
-    await delay(50);
-  }
-}
-
-function startTable(cluster: SandboxCluster, screen: Screen): { stop(): Promise<void> } {
-  let isStopped = false;
-  const run = async (): Promise<void> => {
-    while (!isStopped) {
-      await cluster.read().then(
-        (keys) => screen.show(describeCluster(keys)),
-        () => undefined,
-      );
-      await delay(250);
-    }
-  };
-  const done = run();
-  return {
-    stop: async () => {
-      isStopped = true;
-      await done;
-    },
-  };
-}
-
-async function keep(cluster: SandboxCluster, screen: Screen, summary: Summary): Promise<void> {
-  for (const line of summaryLines(summary)) screen.say(line);
-  const config = cluster.member('node2').agent.configFile;
-  const self = 'npx slotkeeper';
-  screen.say('The cluster goes on until Ctrl-C. Look at it with:');
-  screen.say(`  ${self} list -c ${config}`);
-  screen.say(`  ${self} slots -c ${config}`);
-  screen.say(`  curl -s ${cluster.member('node2').agent.restUrl}/slots`);
-  screen.say(`  psql ${cluster.member('node2').server.connUrl()}`);
-  screen.say(`  open ${cluster.consul.url}/ui`);
-  await new Promise<void>((resolve) => {
-    process.once('SIGINT', () => resolve());
-    process.once('SIGTERM', () => resolve());
-  });
 }

@@ -2,6 +2,8 @@
 export interface Summary {
   /** Only when no acknowledged row was lost. */
   readonly ok: boolean;
+  /** Who promoted: slotkeeper, or the demonstration itself. */
+  readonly ha: 'manage' | 'observe';
   readonly lost: number;
   readonly duplicated: number;
   /** Rows that were written and acknowledged. */
@@ -9,8 +11,12 @@ export interface Summary {
   readonly received: number;
   /** From the write of the configuration until the slot was ready on every standby. */
   readonly slotReadyMs: number;
-  /** From the kill of the primary until the consumer streamed from the slot on the new one. */
+  /** From the kill of the primary until the first write that the new one accepted. */
   readonly failoverMs: number;
+  /** From the kill of the primary until the consumer streamed from the slot on the new one. */
+  readonly consumerMs: number;
+  /** How long no write was accepted around the switchover; null = there was none. */
+  readonly switchoverMs: number | null;
   /** The major version of the servers: up to 15 a slot costs each standby a restart. */
   readonly postgres: number;
   readonly standbysRestarted: number;
@@ -19,7 +25,18 @@ export interface Summary {
 
 /** The summary in words. */
 export function summaryLines(summary: Summary): readonly string[] {
-  const { rows, received, lost, duplicated, slotReadyMs, failoverMs, postgres, standbysRestarted } = summary;
+  const {
+    rows,
+    received,
+    lost,
+    duplicated,
+    slotReadyMs,
+    failoverMs,
+    consumerMs,
+    switchoverMs,
+    postgres,
+    standbysRestarted,
+  } = summary;
   return [
     `rows written and acknowledged   ${rows}`,
     `rows received                   ${received}`,
@@ -27,7 +44,9 @@ export function summaryLines(summary: Summary): readonly string[] {
     `received twice                  ${duplicated}`,
     `slot ready on every standby     ${seconds(slotReadyMs)} after it was declared`,
     `restarts (PostgreSQL ${postgres})        ${restartsInWords(standbysRestarted)}`,
-    `consumer on the new primary     ${seconds(failoverMs)} after the old one was killed`,
+    `writes on the new primary       ${seconds(failoverMs)} after the old one was killed`,
+    `consumer on the new primary     ${seconds(consumerMs)} after the old one was killed`,
+    ...(switchoverMs === null ? [] : [`switchover                      ${seconds(switchoverMs)} without a write`]),
     lost === 0 ? 'Nothing was lost.' : 'CHANGES WERE LOST.',
   ];
 }

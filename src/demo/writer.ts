@@ -72,3 +72,13 @@ export class Writer {
     }
   }
 }
+
+/** The longest time without an acknowledged row among those acknowledged from a moment on, the one before it included. */
+export function longestGapMs(acknowledged: ReadonlyMap<number, number>, fromMs: number): number {
+  const times = [...acknowledged.values()].sort((a, b) => a - b);
+  let longest = 0;
+  for (const [index, atMs] of times.entries()) {
+    if (atMs >= fromMs && index > 0) longest = Math.max(longest, atMs - (times[index - 1] ?? atMs));
+  }
+  return longest;
+}

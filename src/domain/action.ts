@@ -97,14 +97,19 @@ export interface ActionKinds {
   clone: { fields: { source: Upstream; url: string }; result: null };
   /** Takes away what an unfinished work of ours, or a copy that cannot be followed with, left. */
   remove_data: { fields: { why: string }; result: null };
-  /** `term`: under which it may accept writes; null = it starts as a standby. */
-  start_server: { fields: { plan: ServerPlan; term: number | null }; result: null };
+  /**
+   * `term`: under which it may accept writes; null = it starts as a standby. Resolves to the settings that it could not have
+   * as planned.
+   */
+  start_server: { fields: { plan: ServerPlan; term: number | null }; result: readonly string[] };
   stop_server: { fields: { mode: 'fast' | 'immediate'; why: string }; result: null };
   /**
    * An earlier run of this agent holds `leader` with a session that nobody renews any more: in one transaction the key
    * changes over to the present session, so that nobody else can have it in between.
    */
   take_over_leader: { fields: { session: string; former: string }; result: Written };
+  /** On a primary that is about to hand over: the checkpoint at its end then has little to write. */
+  checkpoint: { fields: object; result: null };
   /** Under which term a server that runs may accept writes, beside its data (L7). */
   record_term: { fields: { term: number }; result: null };
   /** Only while the session still holds `leader`, asked of Consul right before. */
@@ -117,7 +122,7 @@ export interface ActionKinds {
   /** Resolves to the settings that need a restart. */
   configure_server: { fields: { plan: ServerPlan }; result: readonly string[] };
   /** `term`: under which it may accept writes again; null = it is a standby. */
-  restart_server: { fields: { plan: ServerPlan; term: number | null; why: RestartReason }; result: null };
+  restart_server: { fields: { plan: ServerPlan; term: number | null; why: RestartReason }; result: readonly string[] };
 }
 
 export type ActionKind = keyof ActionKinds;
@@ -195,6 +200,9 @@ export function laneOf(action: Action): string {
       return 'settings';
     case 'log_standby_snapshot':
       return 'snapshot';
+    case 'checkpoint':
+      // Not the server's: it may take minutes, in which the server can still be fenced.
+      return 'checkpoint';
     case 'stop_server':
       // A fence waits for nothing: what it interrupts was begun while the lease was good.
       return action.mode === 'immediate' ? 'fence' : 'server';

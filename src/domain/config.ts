@@ -69,8 +69,12 @@ export interface LeadConfig {
   readonly maximumLagOnFailoverBytes: number;
   /** How long a crashed primary may take to come back before another one may take over, in seconds. */
   readonly primaryStartTimeout: number;
-  /** How long a primary may take to stop before it is stopped at once; 0 = as long as the lease allows. */
+  /**
+   * In synchronous mode: how long a primary may take to stop before it is stopped at once, in seconds; 0 = as long as the
+   * lease allows.
+   */
   readonly primaryStopTimeout: number;
+  /** Read, and reported as not supported. */
   readonly failsafeMode: boolean;
   readonly checkTimeline: boolean;
   readonly synchronousMode: boolean;

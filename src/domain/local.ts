@@ -32,7 +32,7 @@ export interface CopyResult {
 
 /**
  * What the agent must remember about this server across restarts of its own; a file in the data directory, valid only
- * for the member and the system identifier that it names.
+ * for the member and the system identifier that it names, but for `settingsSet`: settings go where the data is copied to.
  */
 export interface Ledger {
   readonly member: string;
@@ -48,8 +48,8 @@ export interface LedgerSlot {
   /** Made by slotkeeper because it is declared. */
   readonly made: boolean;
   /**
-   * Decoding here is known to start right: the slot was made on this server, or came with its snapshot, or has moved
-   * its restart position on this server (FACTS 2).
+   * Decoding here is known to start right: the slot was made on this server, or came with its snapshot, or starts where no
+   * transaction ran, or has moved its restart position on this server (FACTS 2).
    */
   readonly decodable: boolean;
   /** The restart position when the slot was first seen here: a later one proves that it has moved. */

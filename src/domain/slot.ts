@@ -53,6 +53,11 @@ export interface LogicalSlot {
   readonly identity: string | null;
   /** Whether the serialized snapshot of `restartLsn` is on this server's disk; null = could not be looked at. */
   readonly snapshotOnDisk: boolean | null;
+  /**
+   * Whether decoding that starts at `restartLsn` needs no snapshot: the WAL says that no transaction ran there. Null = could
+   * not be looked at, or was not since the snapshot is there.
+   */
+  readonly startsWithoutSnapshot: boolean | null;
   /** Whether the WAL segment that holds `restartLsn` is on this server's disk; null = could not be looked at. */
   readonly walOnDisk: boolean | null;
 }

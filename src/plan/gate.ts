@@ -60,6 +60,7 @@ const backoffOf: Readonly<Record<ActionKind, BackoffPolicy>> = {
   stop_server: promptBackoff,
   promote: promptBackoff,
   take_over_leader: consulBackoff,
+  checkpoint: promptBackoff,
   record_term: promptBackoff,
   follow: slotBackoff,
   rewind: processBackoff,

@@ -50,7 +50,9 @@ function moveIdle(view: View, slot: LogicalSlot): readonly Intent[] {
   const waiting = standbysWaiting(view, slot);
   if (waiting.length === 0 || view.nowMs - idle.sinceMs < idleForMs) return [];
   const { tried } = idle;
-  const waitMs = tried?.moved === false ? changesWaitMs : backoffMs(moveBackoff, tried?.count ?? 0, 1);
+  // What a standby waited for at first may have been its template: once that is there, one more move is all it takes.
+  const count = isBehindTemplate(view, slot, waiting) ? 1 : (tried?.count ?? 0);
+  const waitMs = tried?.moved === false ? changesWaitMs : backoffMs(moveBackoff, count, 1);
   if (tried !== null && view.nowMs - tried.atMs < waitMs) {
     if (tried.moved) return [];
     const where = `changes from ${formatLsn(idle.position)} on wait for its consumer`;
@@ -74,4 +76,15 @@ function standbysWaiting(view: View, { name: slot, failover }: LogicalSlot): rea
     })
     .map(([name]) => name)
     .sort();
+}
+
+/** Whether the slot is too old for the template of a standby that is to make it from that. */
+function isBehindTemplate(view: View, slot: LogicalSlot, waiting: readonly string[]): boolean {
+  return waiting.some((name) => {
+    const member = view.consul.keys?.members.get(name)?.value;
+    const found = member?.slots.get(slot.name);
+    const template = member?.extras?.templates.get(slot.database);
+    const isToBeMade = found?.method === 'template' && found.position === null;
+    return isToBeMade && template !== undefined && template > (slot.confirmedFlushLsn ?? template);
+  });
 }

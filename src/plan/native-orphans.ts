@@ -4,7 +4,7 @@ import type { LogicalSlot, Slot } from '../domain/slot.ts';
 import { invalidationOf } from '../domain/slot.ts';
 import { anchorName } from '../domain/template.ts';
 import { xidPrecedes } from '../domain/xid.ts';
-import { isWaitLively, nativeOrphans } from '../view/native.ts';
+import { nativeOrphans } from '../view/native.ts';
 import { configOf, findSlot, isIgnored } from '../view/select.ts';
 import type { View } from '../view/view.ts';
 import { hasRoom } from './budget.ts';
@@ -12,7 +12,10 @@ import type { Intent } from './intent.ts';
 import { act, hold } from './intent.ts';
 import { dropUnused } from './primary-slots.ts';
 
-/** How long the anchor is kept while nothing changes: it holds WAL and catalog rows back. */
+/**
+ * How long the anchor is kept while what is awaited here stays as it is: it holds WAL and catalog rows back. That the primary's
+ * slots go on keeps it no longer, since one whose consumer goes on can do without.
+ */
 const anchorForMs = 60_000;
 
 /**
@@ -51,7 +54,8 @@ export function isAnchorNeeded(view: View, look: ServerLook): boolean {
   const isDoomed = (slot: Slot): boolean => dropOrphan(view, slot).kind === 'act';
   if (nativeOrphans(view, look).some(isDoomed)) return true;
   // It must not take the last place, which the successor needs.
-  return hasRoom(look, 1) && isWaitLively(view, anchorForMs);
+  const { waiting } = view.memory.native;
+  return hasRoom(look, 1) && waiting.slots.size > 0 && view.nowMs - waiting.sinceMs < anchorForMs;
 }
 
 /** Whether a copy of the slot would hold what the slot holds. */

@@ -14,7 +14,7 @@ import { act, hold } from './intent.ts';
 import { managedRole, managedState } from './lead/member-state.ts';
 import { ownBid } from './lead/race.ts';
 import { isTakenByAnother, mayPublish, severalPrimaries } from './leadership.ts';
-import { wantedSlotHistory } from './slot-history.ts';
+import { isStatusEvidence, wantedSlotHistory } from './slot-history.ts';
 import type { StatusChange } from './status.ts';
 import { physicalReports, statusChange, wantedStatus } from './status.ts';
 
@@ -157,7 +157,9 @@ export function planPublications(view: View): readonly Intent[] {
   const history = wantedHistory(view);
   if (history !== null) intents.push(act({ kind: 'publish_history', session, history }));
   const before = view.consul.keys?.status?.value ?? null;
-  if (isDue(view, statusChange(before, status))) {
+  if (isStatusEvidence(view)) {
+    intents.push(hold('status', 'a slot was made anew, and its gap is not in slot_history yet'));
+  } else if (isDue(view, statusChange(before, status))) {
     intents.push(act({ kind: 'publish_status', session, status, legacyOptime: hasOldMember(view) }));
   }
   return intents;

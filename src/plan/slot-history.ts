@@ -74,6 +74,15 @@ function remadeGaps(view: View, look: ServerLook): Gap[] {
   return gaps;
 }
 
+/**
+ * Whether the last `status` is all that tells one slot from another of its name: written over before the gap is on record, it
+ * would leave nothing to see the gap by (S3.1).
+ */
+export function isStatusEvidence(view: View): boolean {
+  const look = freshLook(view);
+  return look !== null && remadeGaps(view, look).some((gap) => !isRecorded(view, gap));
+}
+
 /** Whether `slot_history` says that everything of the slot from that position on is lost. */
 export function isLossRecorded(view: View, slot: string, from: Lsn): boolean {
   return isRecorded(view, { slot, from, to: null });

@@ -3,7 +3,7 @@ import { type Lsn, snapshotFileName } from '../domain/lsn.ts';
 import { slotNamePattern } from '../domain/slot.ts';
 import type { Connection } from './client.ts';
 import { ServerError } from './port.ts';
-import { BadSlotFile, type SlotState, checkSnapshotFile, parseSlotFile } from './slot-file.ts';
+import { BadSlotFile, type SlotState, checkSnapshotFile, parseSlotFile, withoutSyncedMark } from './slot-file.ts';
 import { readBinaryFile } from './sql/read-binary-file.ts';
 import { sqlstate } from './sqlstate.ts';
 
@@ -13,6 +13,7 @@ export type WantedSlot = CopyRequest['slots'][number];
 export interface FetchedSlot {
   readonly name: string;
   readonly state: SlotState;
+  /** As on the primary, but for the mark of PostgreSQL's own synchronisation. */
   readonly stateFile: Buffer;
   /** The serialized snapshot of its restart position; null = the primary has none there. */
   readonly snapshotFile: Buffer | null;
@@ -49,7 +50,7 @@ export async function fetchSlot(
       const stateFile = await readState();
       const state = parseSlotFile(stateFile, major);
       if (state.restartLsn === before.restartLsn)
-        return { slot: { name: wanted.name, state, stateFile, snapshotFile } };
+        return { slot: { name: wanted.name, state, stateFile: withoutSyncedMark(stateFile, major), snapshotFile } };
       before = state;
     }
     return skipped(`its restart position moved each of ${attempts} times that its files were read`);

@@ -46,24 +46,33 @@ const ledgerFile = z.object({
   ),
 });
 
-/** Whose ledger is asked for. A file of another member or cluster came with a base backup or a rewind: it says nothing. */
+/** Whose ledger is asked for. */
 export type LedgerOwner = Pick<Ledger, 'member' | 'systemIdentifier'>;
 
 export function emptyLedger({ member, systemIdentifier }: LedgerOwner): Ledger {
   return { member, systemIdentifier, slots: new Map(), feedbackSet: false, settingsSet: [] };
 }
 
-/** Empty when there is no file, or one of another owner. Throws LedgerError when the file cannot be read. */
+/** Empty when there is no file, or one of another cluster. Throws LedgerError when the file cannot be read. */
 export async function readLedgerFile(directory: DataDirectory, owner: LedgerOwner): Promise<Ledger> {
   const path = join(directory.root, ledgerFileName);
   try {
-    const ledger = decodeLedger(await readFile(path, 'utf8'));
-    const ours = ledger.member === owner.member && ledger.systemIdentifier === owner.systemIdentifier;
-    return ours ? ledger : emptyLedger(owner);
+    return ledgerOf(decodeLedger(await readFile(path, 'utf8')), owner);
   } catch (error) {
     if (isMissing(error)) return emptyLedger(owner);
     throw new LedgerError(`${path} cannot be read: ${describeError(error)}`, emptyLedger(owner), { cause: error });
   }
+}
+
+/**
+ * What a file says of this server. Another member's came with a base backup or a rewind, which bring no slots along, but
+ * what ALTER SYSTEM set: slotkeeper's changes are its own here, too. Not primary_slot_name, which whoever made the copy sets
+ * for this server.
+ */
+export function ledgerOf(file: Ledger, owner: LedgerOwner): Ledger {
+  if (file.systemIdentifier !== owner.systemIdentifier) return emptyLedger(owner);
+  if (file.member === owner.member) return file;
+  return { ...emptyLedger(owner), settingsSet: file.settingsSet.filter((name) => name !== 'primary_slot_name') };
 }
 
 /**

@@ -1,10 +1,11 @@
 import type { Ledger } from '../domain/local.ts';
+import { majorOf } from '../domain/version.ts';
 import { type ConnectOptions, type Connection, connect } from './client.ts';
 import type { PlacedSlot } from './copy-staging.ts';
 import { dataDirectory } from './data-directory.ts';
 import { createFileCopy } from './file-copy.ts';
 import { emptyLedger, readLedgerFile, withPlacedSlots, writeLedgerFile } from './ledger.ts';
-import { type SeenOnDisk, logicalSlotNames, primaryTimeline, serverLook } from './look.ts';
+import { type SeenOnDisk, logicalSlotNames, primaryTimeline, restartPositions, serverLook } from './look.ts';
 import { createLooker } from './looker.ts';
 import { nativeActions } from './native-actions.ts';
 import { createPool } from './pool.ts';
@@ -24,7 +25,7 @@ const poolLimits = { maxRunning: 16, maxIdle: 4, idleMs: 15_000 };
 
 /**
  * The real server beside the agent. Nothing is connected before the first call. Without a data directory there is no
- * file copy, `identity`, `snapshotOnDisk` and `walOnDisk` are null, and the ledger lasts as long as the agent.
+ * file copy, what a slot needs on disk and its `identity` are null, and the ledger lasts as long as the agent.
  */
 export function createLocalServer(settings: LocalServerSettings): LocalServer {
   const { address, credentials, timeouts, clock, member } = settings;
@@ -89,7 +90,8 @@ export function createLocalServer(settings: LocalServerSettings): LocalServer {
       row = await looker.look(signal);
       identities = await slotIdentities?.(logicalSlotNames(row));
     }
-    const filesAt = (await filesOnDisk?.(row.walSegmentBytes)) ?? (() => unseenFiles);
+    const format = { major: majorOf(row.versionNum), segmentBytes: row.walSegmentBytes };
+    const filesAt = (await filesOnDisk?.(format, restartPositions(row))) ?? (() => unseenFiles);
     return { row, seen: { filesAt, identities: identities?.sure ?? new Map() } };
   };
 

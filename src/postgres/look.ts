@@ -46,6 +46,11 @@ export function logicalSlotNames(row: LookRow): readonly string[] {
   return row.slots.filter(({ type }) => type === 'logical').map(({ name }) => name);
 }
 
+/** Where decoding from the logical slots starts. */
+export function restartPositions(row: LookRow): readonly Lsn[] {
+  return row.slots.flatMap(({ type, restartLsn }) => (type === 'logical' ? (lsn(restartLsn) ?? []) : []));
+}
+
 function settingsOf(row: LookRow['settings']): ServerSettings {
   const { primaryConninfo: conninfo, failoverSlotsExtension: extension, maxSlotWalKeepBytes: keepBytes } = row;
   const upstream = conninfo === null ? null : upstreamOf(conninfo);

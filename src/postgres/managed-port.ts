@@ -24,9 +24,10 @@ export interface ManagedServer {
   removeData(signal: AbortSignal): Promise<void>;
   /**
    * Starts the server: with a term as a primary that may accept writes under it (written down beside the data first, L7),
-   * without one as a standby of `plan.upstream`. Resolves when it accepts connections, or when it runs and recovers.
+   * without one as a standby of `plan.upstream`. Resolves when it accepts connections, or when it runs and recovers, to the
+   * settings that it could not have as planned and that wait for another start, by name.
    */
-  start(plan: ServerPlan, term: number | null, signal: AbortSignal): Promise<void>;
+  start(plan: ServerPlan, term: number | null, signal: AbortSignal): Promise<readonly string[]>;
   /**
    * Resolves when no server runs there any more. `fast`: clients are cut off, and logical walsenders that keep it from
    * ending are, too. `immediate`: no write is accepted from the moment of the call on, at the price of a crash recovery.
@@ -37,6 +38,8 @@ export interface ManagedServer {
    * is greater than `newestTimeline`: one number for two lines of WAL is what PostgreSQL can't tell.
    */
   promote(term: number, newestTimeline: number, signal: AbortSignal): Promise<void>;
+  /** A checkpoint of a server that runs, as long as that takes. */
+  checkpoint(signal: AbortSignal): Promise<void>;
   /** Writes down under which term a primary that runs may accept writes (L7). Not longer than a moment. */
   recordTerm(term: number, signal: AbortSignal): Promise<void>;
   /** Writes down how a standby streams; a reload, or (below PostgreSQL 13) a restart. */
@@ -45,7 +48,8 @@ export interface ManagedServer {
   rewind(source: Upstream, url: string, signal: AbortSignal): Promise<void>;
   /** Writes configuration files where they differ, and reloads a server that runs; what then needs a restart, by name. */
   configure(plan: ServerPlan, signal: AbortSignal): Promise<readonly string[]>;
-  restart(plan: ServerPlan, signal: AbortSignal): Promise<void>;
+  /** Stops and starts it in its role; resolves as `start` does. */
+  restart(plan: ServerPlan, signal: AbortSignal): Promise<readonly string[]>;
 }
 
 /** The process that stops the server when its agent cannot (L1). `lifeline.ts` is the real one; the simulator has its own. */

@@ -34,23 +34,46 @@ interface Layout {
   readonly invalidated: { readonly at: number; readonly bytes: 4 | 8 } | null;
   readonly confirmedFlush: number;
   readonly plugin: number;
+  /** Whether PostgreSQL's own synchronisation made the slot, one byte; null = the major has none. */
+  readonly synced: number | null;
   readonly size: number;
 }
 
 function layoutOf(major: number): Layout {
   if (major >= 17) {
-    return { version: 5, invalidated: { at: 104, bytes: 4 }, confirmedFlush: 112, plugin: 129, size: 200 };
+    return { version: 5, invalidated: { at: 104, bytes: 4 }, confirmedFlush: 112, plugin: 129, synced: 193, size: 200 };
   }
   if (major === 16) {
-    return { version: 3, invalidated: { at: 104, bytes: 4 }, confirmedFlush: 112, plugin: 129, size: 200 };
+    return {
+      version: 3,
+      invalidated: { at: 104, bytes: 4 },
+      confirmedFlush: 112,
+      plugin: 129,
+      synced: null,
+      size: 200,
+    };
   }
   if (major >= 14) {
-    return { version: 2, invalidated: { at: 104, bytes: 8 }, confirmedFlush: 112, plugin: 129, size: 200 };
+    return {
+      version: 2,
+      invalidated: { at: 104, bytes: 8 },
+      confirmedFlush: 112,
+      plugin: 129,
+      synced: null,
+      size: 200,
+    };
   }
   if (major === 13) {
-    return { version: 2, invalidated: { at: 104, bytes: 8 }, confirmedFlush: 112, plugin: 120, size: 184 };
+    return {
+      version: 2,
+      invalidated: { at: 104, bytes: 8 },
+      confirmedFlush: 112,
+      plugin: 120,
+      synced: null,
+      size: 184,
+    };
   }
-  return { version: 2, invalidated: null, confirmedFlush: 104, plugin: 112, size: 176 };
+  return { version: 2, invalidated: null, confirmedFlush: 104, plugin: 112, synced: null, size: 176 };
 }
 
 /**
@@ -81,6 +104,19 @@ export function parseSlotFile(bytes: Uint8Array, major: number): SlotState {
         ? view.getBigUint64(invalidated.at, true) !== 0n
         : view.getUint32(invalidated.at, true) !== 0),
   };
+}
+
+/**
+ * The state file without the mark of PostgreSQL's own synchronisation, which stays on a slot when its server is promoted: a
+ * copy that had it could be moved and dropped by nobody on a standby. `bytes`: a file that parseSlotFile accepts.
+ */
+export function withoutSyncedMark(bytes: Buffer, major: number): Buffer {
+  const { synced } = layoutOf(major);
+  if (synced === null || bytes[synced] === 0) return bytes;
+  const copy = Buffer.from(bytes);
+  copy[synced] = 0;
+  copy.writeUInt32LE(crc32c(copy.subarray(uncheckedBytes)), 4);
+  return copy;
 }
 
 /**

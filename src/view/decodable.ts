@@ -12,5 +12,6 @@ export function undecodableBecause(view: View, slot: LogicalSlot): string | null
   if (view.ledger === null) return 'the agent has just started';
   if (view.ledger.slots.get(slot.name)?.decodable === true) return null;
   const snapshot = slot.restartLsn === null ? 'of its start' : snapshotFileName(slot.restartLsn);
+  // Where no transaction ran at its start it needs none, and the ledger has it.
   return `decoding may start too late: the snapshot ${snapshot} is not here, and restart_lsn has not moved yet`;
 }

@@ -184,7 +184,7 @@ function withDisk(view: View, disk: DiskState, startedAtMs: number): View {
   return {
     ...view,
     local: { ...view.local, disk },
-    memory: { ...view.memory, lead: leadAfterDisk(view) },
+    memory: { ...view.memory, lead: leadAfterDisk(view, disk) },
     unconfirmed: filtered(view.unconfirmed, (entry) => !isConfirmed(entry)),
   };
 }

@@ -1,5 +1,6 @@
 import type { Action, Outcome } from '../domain/action.ts';
 import { leaderName } from '../domain/cluster.ts';
+import type { DiskState } from '../domain/disk.ts';
 import type { ServerLook } from '../domain/server.ts';
 import { memberSlotsAfter } from './member-slots.ts';
 import { configOf, freshLook, sessionId } from './select.ts';
@@ -18,6 +19,8 @@ export function noLeadMemory(nowMs: number): LeadMemory {
     applied: null,
     pendingRestart: [],
     recordedTerm: null,
+    writtenUnder: null,
+    checkpointedAtMs: null,
     downSinceMs: null,
     streamlessSinceMs: null,
     request: null,
@@ -48,34 +51,38 @@ export function leadAfterOutcome(view: View, outcome: Outcome): LeadMemory {
   const action = outcome.kind === 'done' ? outcome.done.action : outcome.action;
   // Also when it failed: how far it came is not known.
   const next = letsWrite(action) ? { ...lead, mayWriteSinceMs: view.nowMs } : lead;
+  if (action.kind === 'checkpoint') return { ...next, checkpointedAtMs: view.nowMs };
   if (outcome.kind === 'failed') return next;
-  switch (outcome.done.action.kind) {
+  const { done } = outcome;
+  switch (done.action.kind) {
     case 'promote':
     case 'record_term':
-      return { ...next, recordedTerm: outcome.done.action.term };
-    case 'start_server':
-      return { ...next, applied: outcome.done.action.plan, pendingRestart: [], recordedTerm: outcome.done.action.term };
-    case 'restart_server':
-      return { ...next, applied: outcome.done.action.plan, pendingRestart: [] };
-    case 'bootstrap':
-      return { ...next, applied: outcome.done.action.plan, pendingRestart: [], recordedTerm: null };
-    case 'follow':
-      return { ...next, applied: outcome.done.action.plan };
-    case 'configure_server': {
-      const { result } = outcome.done;
-      return {
-        ...next,
-        applied: outcome.done.action.plan,
-        pendingRestart: Array.isArray(result) ? (result as readonly string[]) : [],
-      };
+      return { ...next, recordedTerm: done.action.term, writtenUnder: null };
+    case 'start_server': {
+      const { plan, term } = done.action;
+      const { writtenUnder } = next;
+      const asPlanned = { applied: plan, pendingRestart: namesIn(done.result), recordedTerm: term };
+      return { ...next, ...asPlanned, writtenUnder: term === null ? writtenUnder : null };
     }
+    case 'restart_server':
+    case 'configure_server':
+      return { ...next, applied: done.action.plan, pendingRestart: namesIn(done.result) };
+    case 'bootstrap':
+      return { ...next, applied: done.action.plan, pendingRestart: [], recordedTerm: null, writtenUnder: null };
+    case 'follow':
+      return { ...next, applied: done.action.plan };
     case 'clone':
     case 'rewind':
     case 'remove_data':
-      return { ...next, applied: null, pendingRestart: [], recordedTerm: null };
+      return { ...next, applied: null, pendingRestart: [], recordedTerm: null, writtenUnder: null };
     default:
       return next;
   }
+}
+
+/** The names of settings that an action resolved to. */
+function namesIn(result: unknown): readonly string[] {
+  return Array.isArray(result) ? (result as readonly string[]) : [];
 }
 
 /** What a look that began at `startedAtMs` changes. */
@@ -87,8 +94,9 @@ export function leadAfterLook(view: View, look: ServerLook, startedAtMs: number)
 }
 
 /** What the end of the server changes: nothing runs on the data directory that was looked at. */
-export function leadAfterDisk(view: View): LeadMemory {
-  return { ...view.memory.lead, mayWriteSinceMs: null, recordedTerm: null };
+export function leadAfterDisk(view: View, disk: DiskState): LeadMemory {
+  const term = disk.kind === 'cluster' ? disk.term : null;
+  return { ...view.memory.lead, mayWriteSinceMs: null, recordedTerm: null, writtenUnder: term };
 }
 
 /**

@@ -23,8 +23,8 @@ export function emptyLedger(member: string, systemIdentifier: string): Ledger {
 
 /**
  * What a look proves about decoding from each logical slot (FACTS 2): a slot on a primary was made or used there; on a
- * standby the serialized snapshot on disk, or a restart position that has moved on this server, is the proof. Once
- * proved it stays so, since PostgreSQL's own decoding goes on from there. `isTouched` names slots that an action changed
+ * standby the serialized snapshot on disk, a restart position at which no transaction ran, or one that has moved on this
+ * server, is the proof. Once proved it stays so, since PostgreSQL's own decoding goes on from there. `isTouched` names slots that an action changed
  * after the look began: the look says nothing of them. `reports` is what the leader says of the primary's slots, null
  * when that is not known: a copy counts as made by slotkeeper when the slot on the primary does. `isUntold` names slots that
  * are gone, or others now, while the cluster has not been told: only what is remembered here tells that they are, also to
@@ -73,7 +73,8 @@ export function ledgerAfterLook(
 function provenBy(look: ServerLook, slot: LogicalSlot, before: LedgerSlot): LedgerSlot {
   const first = before.firstRestartLsn ?? slot.restartLsn;
   const moved = first !== null && slot.restartLsn !== null && slot.restartLsn > first;
-  const decodable = before.decodable || look.role === 'primary' || slot.snapshotOnDisk === true || moved;
+  const starts = slot.snapshotOnDisk === true || slot.startsWithoutSnapshot === true;
+  const decodable = before.decodable || look.role === 'primary' || starts || moved;
   return { ...before, decodable, firstRestartLsn: first, identity: slot.identity ?? before.identity };
 }
 

@@ -1,6 +1,6 @@
 import type { ClusterKeys, Member, SlotHistoryEntry, Status } from '../domain/cluster.ts';
 import type { DynamicConfig, StandbyClusterConfig, Tags } from '../domain/config.ts';
-import type { DiskState } from '../domain/disk.ts';
+import type { DiskState, TermOnDisk } from '../domain/disk.ts';
 import type { Ledger, TimelineSwitch } from '../domain/local.ts';
 import type { Lsn } from '../domain/lsn.ts';
 import type { Problem } from '../domain/problem.ts';
@@ -268,6 +268,13 @@ export interface LeadMemory {
   readonly pendingRestart: readonly string[];
   /** The term that is written down beside the data of a server that runs, as far as this run did it. */
   readonly recordedTerm: number | null;
+  /**
+   * The last leadership under which the data may have been written, as the last look at the disk said; null = none, or the
+   * data has been replaced or has a later one since. What a former primary that runs as a standby is told by.
+   */
+  readonly writtenUnder: TermOnDisk | null;
+  /** When a checkpoint before a hand-over last ended, well or not. */
+  readonly checkpointedAtMs: number | null;
   /** The server has not answered since. */
   readonly downSinceMs: number | null;
   /** A standby has had nobody to stream from since. */

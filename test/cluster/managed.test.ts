@@ -3,7 +3,7 @@ import { Consumer } from '../../src/demo/consumer.ts';
 import { Writer } from '../../src/demo/writer.ts';
 import { leaderName } from '../../src/domain/cluster.ts';
 import { patienceMs } from '../support/cluster-state.ts';
-import { twoStandbys, useCluster } from '../support/cluster.ts';
+import { slotkeeper, twoStandbys, useCluster } from '../support/cluster.ts';
 import { eventually } from '../support/eventually.ts';
 
 /** Only a complete installation of PostgreSQL can be copied and rewound: `pg_basebackup`, `pg_rewind`. */
@@ -87,6 +87,27 @@ describe('ha: manage, from empty folders', { timeout: 4 * patienceMs }, () => {
     return found;
   }
 
+  /** Only whoever is synchronous is handed over to. */
+  async function untilSynchronous(): Promise<void> {
+    await eventually(async () => ((await cluster().read()).sync?.value?.standbys.length ?? 0) > 0, {
+      what: 'a synchronous standby',
+      timeoutMs: patienceMs,
+    });
+  }
+
+  /** The longest time between two rows that were acknowledged one after the other, in milliseconds. */
+  function longestGapSince(fromMs: number): number {
+    const times = [...writer.acknowledged.values()].filter((atMs) => atMs >= fromMs);
+    return Math.max(...times.map((atMs, i) => atMs - (times[i - 1] ?? fromMs)));
+  }
+
+  async function startedAt(name: string): Promise<number> {
+    const [row] = await serverOf(name).query<{ at: string }>(
+      'select extract(epoch from pg_postmaster_start_time())::text as at',
+    );
+    return Number(row?.at);
+  }
+
   test('the agents make a cluster: one bootstraps, the others copy it and stream', async () => {
     await cluster().startAgents();
     const leader = await untilWhole();
@@ -139,5 +160,57 @@ describe('ha: manage, from empty folders', { timeout: 4 * patienceMs }, () => {
     await untilWhole();
     await untilMoreRows(100);
     await untilNothingIsMissing();
+  });
+
+  test('switchover: another one leads after a small gap, nothing is lost, and the old primary follows as it is', async () => {
+    const old = await untilWhole();
+    await untilSynchronous();
+    await untilSlotReady(...[...cluster().members.keys()].filter((name) => name !== old));
+    const logged = (await cluster().member(old).agent.log()).length;
+    const beganAt = performance.now();
+    await slotkeeper(cluster().member(old), 'switchover', '--force');
+    const leader = await untilWhole();
+    expect(leader).not.toBe(old);
+    await untilMoreRows(100);
+    const gapMs = longestGapSince(beganAt);
+    console.info(`no row was written for ${Math.round(gapMs)} ms`);
+    expect(gapMs).toBeLessThan(5_000);
+    await untilNothingIsMissing();
+    expect(await writable()).toEqual([leader]);
+    const said = (await cluster().member(old).agent.log()).slice(logged);
+    expect(said).not.toMatch(/rewound|was copied|was cleared/);
+  });
+
+  test('restart: the leader leads on in its term, a standby follows on', async () => {
+    const leader = await untilWhole();
+    const standby = [...cluster().members.keys()].find((name) => name !== leader)!;
+    const term = (await cluster().read()).leader?.modifyIndex;
+    for (const name of [standby, leader]) {
+      const before = await startedAt(name);
+      const said = await slotkeeper(cluster().member(name), 'restart', name, '--force');
+      expect(said).toContain(`Success: restart on member ${name}`);
+      expect(await startedAt(name)).toBeGreaterThan(before);
+    }
+    expect(await untilWhole()).toBe(leader);
+    expect((await cluster().read()).leader?.modifyIndex).toBe(term);
+    await untilMoreRows(100);
+    await untilNothingIsMissing();
+  });
+
+  test('pause: nobody takes over while it lasts, and the server comes back when it ends', async () => {
+    const leader = await untilWhole();
+    await slotkeeper(cluster().member(leader), 'pause', '--wait');
+    await serverOf(leader).kill();
+    await eventually(async () => (await cluster().read()).members.get(leader)?.value?.state !== 'running', {
+      what: `${leader} to say that its server is down`,
+      timeoutMs: patienceMs,
+    });
+    expect(await writable()).toEqual([]);
+    expect(leaderName(await cluster().read())).toBe(leader);
+    await slotkeeper(cluster().member(leader), 'resume', '--wait');
+    await untilWhole();
+    await untilMoreRows(100);
+    await untilNothingIsMissing();
+    expect(await writable()).toHaveLength(1);
   });
 });

@@ -78,8 +78,11 @@ function unfinishedSlot(
   isSynced: boolean | null,
 ): string | null {
   const turn = member.agent?.turn ?? null;
-  if (hasReason(member)) return null;
   const slot = member.server.logical(name);
+  const isSeen = turn?.view.local.look?.slots.some((seen) => seen.name === name) === true;
+  // Right after a copy the reason to wait is that it was made: what has come of it is still to be seen.
+  if (slot !== undefined && !isSeen) return `slot ${name} on ${member.name} was not looked at yet`;
+  if (hasReason(member)) return null;
   const verdict = turn?.view.verdicts.find((each) => each.slot === name)?.verdict;
   if (slot === undefined) return `slot ${name} is not on ${member.name}; holds: ${JSON.stringify(turn?.plan.holds)}`;
   if (verdict?.kind !== 'ready') return `slot ${name} on ${member.name} is not ready: ${JSON.stringify(verdict)}`;

@@ -91,7 +91,9 @@ export class HaManager {
     next.received = old.branch.end;
     this.#trace.add('ha', `switchover from ${old.name} to ${next.name}`);
     this.#later(50, 500, () => {
-      this.#promote(next);
+      // Whoever was chosen may have died meanwhile.
+      if (next.state === 'up') this.#promote(next);
+      else this.#promoteBest(old);
       this.#later(200, 4_000, () => {
         this.#rejoin(old);
         this.#busy = false;

@@ -170,5 +170,9 @@ export function cloneData(server: PgServer, source: PgServer, oldestWal: Lsn): v
   server.feedback = { ...server.feedback, altered: source.feedback.altered };
   server.settings.altered.clear();
   for (const [name, value] of source.settings.altered) server.settings.altered.set(name, value);
+  // Through which slot it streams is each server's own.
+  for (const name of source.settings.setByAgents) {
+    if (name !== 'primary_slot_name') server.settings.setByAgents.add(name);
+  }
   server.panic = null;
 }

@@ -4,6 +4,8 @@ import type { AlterableSetting } from '../../src/domain/server.ts';
 export class PgSettings {
   readonly configured = new Map<AlterableSetting, string>();
   readonly altered = new Map<AlterableSetting, string>();
+  /** What agents have set and not taken back, here or where the data was copied from. */
+  readonly setByAgents = new Set<AlterableSetting>();
 
   get(name: AlterableSetting): string {
     return this.altered.get(name) ?? this.configured.get(name) ?? '';

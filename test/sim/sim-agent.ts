@@ -2,7 +2,8 @@ import { Subject, type Subscription } from 'rxjs';
 import { agent, type AgentPorts, type AgentSettings, type LearntTurn } from '../../src/agent.ts';
 import { decodeDynamicConfig } from '../../src/config/dynamic.ts';
 import { scopeKeys } from '../../src/consul/keys.ts';
-import { noTags, type Tags } from '../../src/domain/config.ts';
+import type { Tags } from '../../src/domain/config.ts';
+import { tagsFrom } from '../../src/domain/tags.ts';
 
 export const simKeys = scopeKeys('service', 'sim');
 
@@ -26,7 +27,7 @@ export function agentSettings(name: string, tags: Partial<Tags>): AgentSettings 
       name,
       connUrl: `postgres://${name}:5432/postgres`,
       apiUrl: `http://${name}:8008/patroni`,
-      tags: { ...noTags, ...tags, raw: tags },
+      tags: tagsFrom(tags),
       agentVersion: '0.0.0',
       canRestart: true,
       registerService: true,

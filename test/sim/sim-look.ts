@@ -1,3 +1,4 @@
+import type { Lsn } from '../../src/domain/lsn.ts';
 import type { ServerLook } from '../../src/domain/server.ts';
 import type { Slot } from '../../src/domain/slot.ts';
 import { majorOf } from '../../src/domain/version.ts';
@@ -92,8 +93,16 @@ function rowOf(server: PgServer, slot: PgSlot): Slot {
     synced: slot.synced,
     identity: slot.identity,
     snapshotOnDisk: server.snapshots.has(slot.restart),
+    startsWithoutSnapshot: startsWithoutSnapshot(server, slot.restart),
     walOnDisk: slot.restart >= server.oldestWal,
   };
+}
+
+function startsWithoutSnapshot(server: PgServer, restart: Lsn): boolean | null {
+  if (restart < server.oldestWal || server.snapshots.has(restart)) return null;
+  const record = server.branch.startingAt(restart);
+  if (record === undefined) return null;
+  return record.kind === 'running' && record.xids.length === 0;
 }
 
 /** Views show the low 32 bits. */

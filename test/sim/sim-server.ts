@@ -1,6 +1,7 @@
 import type { Ledger, TimelineSwitch } from '../../src/domain/local.ts';
 import { type Lsn, minLsn } from '../../src/domain/lsn.ts';
 import { majorOf } from '../../src/domain/version.ts';
+import { emptyLedger, ledgerOf } from '../../src/postgres/ledger.ts';
 import { type LocalServer, ServerError } from '../../src/postgres/port.ts';
 import { sqlstate } from '../../src/postgres/sqlstate.ts';
 import { callOver, jobOver, type LinkContext } from './link.ts';
@@ -176,7 +177,7 @@ export function simServer(
         end: () => undefined,
       });
     },
-    readLedger: () => Promise.resolve(ledgerOf(server, cluster.systemIdentifier)),
+    readLedger: () => Promise.resolve(ledgerOn(server, cluster.systemIdentifier)),
     writeLedger: (ledger) => {
       if (link.life.alive) server.files.ledger = ledger;
       return Promise.resolve();
@@ -206,10 +207,7 @@ function historyOf(server: PgServer): readonly TimelineSwitch[] {
   return switches;
 }
 
-/** A file that another member's agent or another cluster left here says nothing of this server. */
-function ledgerOf(server: PgServer, systemIdentifier: string): Ledger {
-  const { ledger } = server.files;
-  return ledger !== null && ledger.member === server.name && ledger.systemIdentifier === systemIdentifier
-    ? ledger
-    : { member: server.name, systemIdentifier, slots: new Map(), feedbackSet: false, settingsSet: [] };
+function ledgerOn(server: PgServer, systemIdentifier: string): Ledger {
+  const owner = { member: server.name, systemIdentifier };
+  return server.files.ledger === null ? emptyLedger(owner) : ledgerOf(server.files.ledger, owner);
 }

@@ -21,7 +21,6 @@ export class SlotChecks implements ServerChanges {
   #templateLsn: Lsn = 0n;
   /** Since when each slot of the primary has been one that PostgreSQL is to synchronise. */
   readonly #markedSinceMs = new Map<string, number>();
-  readonly #settingsSet = new Set<string>();
 
   constructor(world: World, past: SlotPast, fail: (violation: Violation) => void) {
     this.#world = world;
@@ -120,14 +119,14 @@ export class SlotChecks implements ServerChanges {
   }
 
   altered(server: PgServer, changes: readonly SettingChange[]): void {
+    const { altered, setByAgents } = server.settings;
     for (const { name, value } of changes) {
       this.#world.trace.add(server.name, `${name} = ${value ?? '(reset)'}`);
-      const key = `${server.name} ${name}`;
       // Where nothing is set, its answer to the first reset was lost.
-      if (value === null && !this.#settingsSet.has(key) && server.settings.altered.has(name))
+      if (value === null && !setByAgents.has(name) && altered.has(name))
         this.#broken('S4', server, `${name}, which slotkeeper had not set, was reset`);
-      if (value === null) this.#settingsSet.delete(key);
-      else this.#settingsSet.add(key);
+      if (value === null) setByAgents.delete(name);
+      else setByAgents.add(name);
       this.#checkUnasked(server, name, value);
     }
   }

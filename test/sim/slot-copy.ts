@@ -51,7 +51,8 @@ export function copyJob(
         }
         // Memory is ahead of the file for the confirmed position only.
         const identity = server.nextSlotIdentity();
-        const asSaved: LogicalPgSlot = { ...slot, ...slot.saved, identity, active: false };
+        // The copy is not PostgreSQL's own, whoever made the slot before its server was promoted.
+        const asSaved: LogicalPgSlot = { ...slot, ...slot.saved, identity, active: false, synced: false };
         return [{ slot: asSaved, hasSnapshot: primary.snapshots.has(slot.saved.restart) }];
       });
       if (read.length === 0) return { value: { copied, skipped, downMs: 0 } };

@@ -59,6 +59,13 @@ export class Branch {
     return [...this.parent.read(from, to < this.forkLsn ? to : this.forkLsn), ...own];
   }
 
+  /** The record that starts there, on this branch or a parent. */
+  startingAt(lsn: Lsn): WalRecord | undefined {
+    if (this.parent !== null && lsn < this.forkLsn) return this.parent.startingAt(lsn);
+    const record = this.records[this.#firstAt(lsn)];
+    return record?.start === lsn ? record : undefined;
+  }
+
   /** Whether WAL up to `lsn` of `other` is also WAL of this branch. */
   contains(other: Branch, lsn: Lsn): boolean {
     return (

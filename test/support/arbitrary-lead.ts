@@ -101,6 +101,8 @@ const lead: fc.Arbitrary<Partial<LeadMemory>> = fc
     guardMs: fc.option(fc.constantFrom(-100, 5_000)),
     streamlessAgoMs: rarely(fc.constantFrom(1_000, 9_000)),
     downAgoMs: fc.constantFrom(1_000, 400_000),
+    wrote: fc.option(fc.record({ term: termNumber, member: fc.constantFrom('alpha', 'beta') })),
+    checkpointedAgoMs: rarely(fc.constantFrom(100, 20_000)),
   })
   .map((pick) => ({
     ...noLeadMemory(nowMs),
@@ -112,6 +114,8 @@ const lead: fc.Arbitrary<Partial<LeadMemory>> = fc
     guard: pick.guardMs === null ? null : { term: 30, deadlineMs: nowMs + pick.guardMs, session: 'x' },
     streamlessSinceMs: pick.streamlessAgoMs === null ? null : nowMs - pick.streamlessAgoMs,
     downSinceMs: nowMs - pick.downAgoMs,
+    writtenUnder: pick.wrote === null ? null : { ...pick.wrote, systemIdentifier },
+    checkpointedAtMs: pick.checkpointedAgoMs === null ? null : nowMs - pick.checkpointedAgoMs,
   }));
 
 const stop: Action = { kind: 'stop_server', mode: 'fast', why: '' };

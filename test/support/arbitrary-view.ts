@@ -59,6 +59,7 @@ const slot: fc.Arbitrary<Slot> = fc.oneof(
       failover: maybe(),
       walOnDisk: usually<boolean | null>(true, false, null),
       snapshotOnDisk: fc.constantFrom(true, false, null),
+      startsWithoutSnapshot: fc.constantFrom(true, false, null),
     })
     .map((over) => aLogicalSlot(over)),
   fc

@@ -60,6 +60,7 @@ export function aLogicalSlot(over: Partial<LogicalSlot> = {}): LogicalSlot {
     synced: false,
     identity: 'orders#1',
     snapshotOnDisk: true,
+    startsWithoutSnapshot: null,
     walOnDisk: true,
     ...over,
   };

@@ -21,6 +21,20 @@ export function planFence(view: View): readonly Intent[] {
   return [act({ kind: 'stop_server', mode: isLate(view) ? 'immediate' : 'fast', why })];
 }
 
+/**
+ * `primary_stop_timeout`: a primary that takes longer to stop is stopped at once, so that another one can lead. As in Patroni
+ * in synchronous mode only: elsewhere its standbys may still be receiving what was acknowledged.
+ */
+export function planLateStop(view: View): readonly Intent[] {
+  const { primaryStopTimeout, synchronousMode } = configOf(view).lead;
+  const stopping = view.running.get('server') ?? null;
+  if (primaryStopTimeout <= 0 || !synchronousMode || stopping?.action.kind !== 'stop_server' || !mayWrite(view))
+    return [];
+  if (view.nowMs - stopping.sinceMs < primaryStopTimeout * 1_000) return [];
+  const why = 'it takes longer to stop than primary_stop_timeout allows';
+  return [act({ kind: 'stop_server', mode: 'immediate', why })];
+}
+
 function stopBecause(view: View): string | null {
   const { keys } = view.consul;
   const { deposed, vacant, guard } = view.memory.lead;

@@ -6,6 +6,7 @@ import { configOf, freshLook } from '../../view/select.ts';
 import type { View } from '../../view/view.ts';
 import { isTakenByAnother } from '../leadership.ts';
 import { refusalOf } from '../refusal.ts';
+import { conflictOfStandby } from './line.ts';
 
 /** A promotion that did not work is not tried on the same server again before others have had their turn. */
 const failedForMs = 30_000;
@@ -18,7 +19,8 @@ export function unfitBecause(view: View): string | null {
   const look = freshLook(view);
   if (look === null) return 'its server does not run';
   if (look.role === 'primary' || mayWrite(view)) return 'its server is not known to be a standby';
-  return refusalOf(view) ?? tagged(view) ?? paused(view) ?? failed(view) ?? handedOver(view) ?? behind(view, look);
+  const why = refusalOf(view) ?? conflictOfStandby(view) ?? tagged(view) ?? paused(view);
+  return why ?? failed(view) ?? handedOver(view) ?? behind(view, look);
 }
 
 /** The member whom an operator's request names as the next leader; null = nobody. */

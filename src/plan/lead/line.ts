@@ -1,7 +1,9 @@
 import { leaderName } from '../../domain/cluster.ts';
 import type { DiskState, TermOnDisk } from '../../domain/disk.ts';
+import type { Term } from '../../domain/lead.ts';
 import type { Lsn } from '../../domain/lsn.ts';
 import { formatLsn } from '../../domain/lsn.ts';
+import { freshLook } from '../../view/select.ts';
 import { standbyClusterOf } from '../../view/standby-cluster.ts';
 import type { View } from '../../view/view.ts';
 
@@ -85,6 +87,23 @@ export function termConflict(view: View, onDisk: TermOnDisk | null, systemIdenti
   if (onDisk === null || !isOwn || terms.length === 0) return null;
   const own = terms.find(({ term }) => term === onDisk.term);
   if (own === undefined) return `it was written under term ${onDisk.term}, which is not listed`;
+  return supersededBecause(view, own, terms);
+}
+
+/**
+ * The same for a former primary that runs as a standby: it was started while nobody led, and cannot be told from its WAL. That
+ * its term is not listed is no reason here: a list that was lost must not cost every standby its data.
+ */
+export function conflictOfStandby(view: View): string | null {
+  const { writtenUnder } = view.memory.lead;
+  if (writtenUnder === null || freshLook(view)?.role !== 'standby' || standbyClusterOf(view) !== null) return null;
+  const terms = view.consul.keys?.terms?.value ?? [];
+  const own = terms.find(({ term }) => term === writtenUnder.term);
+  const isOwn = writtenUnder.member === view.self.name;
+  return own === undefined || !isOwn ? null : supersededBecause(view, own, terms);
+}
+
+function supersededBecause(view: View, own: Term, terms: readonly Term[]): string | null {
   const others = terms.filter(({ term, leader }) => term > own.term && leader !== view.self.name);
   if (own.timeline === null && others.length > 0)
     return `it was written under term ${own.term}, of which no timeline was listed before ${others[0]?.leader ?? '?'} led`;

@@ -16,6 +16,7 @@ export function leadProblems(view: View): readonly Problem[] {
     ...failureProblems(view),
     ...pauseProblems(view),
     ...restartProblems(view),
+    ...failsafeProblems(view),
   ];
 }
 
@@ -78,4 +79,12 @@ function restartProblems({ memory: { lead } }: View): readonly Problem[] {
   if (lead.pendingRestart.length === 0) return [];
   const what = `settings wait for a restart of the server: ${lead.pendingRestart.join(', ')}`;
   return [{ code: 'pending_restart', severity: 'warning', what, fix: 'slotkeeper restart' }];
+}
+
+/** Who asks for it counts on a primary that goes on without Consul: here it is stopped at the end of its lease all the same. */
+function failsafeProblems(view: View): readonly Problem[] {
+  if (!configOf(view).lead.failsafeMode) return [];
+  const what = 'failsafe_mode is not supported: without Consul the primary stops when its lease ends';
+  const fix = 'slotkeeper edit-config: take failsafe_mode away, and make ttl as long as Consul may be gone';
+  return [{ code: 'failsafe_mode_unsupported', severity: 'warning', what, fix }];
 }

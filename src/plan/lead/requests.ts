@@ -3,6 +3,7 @@ import { hasLeaseLeft, leadingTerm, mayWrite } from '../../view/lease.ts';
 import { cannotReinitialize } from '../../view/requests.ts';
 import type { View } from '../../view/view.ts';
 import { act, hold, type Intent } from '../intent.ts';
+import { upstreamMissing } from './upstream.ts';
 
 /**
  * What an operator asked of this server (restart, reload, a fresh copy), as far as it is one step from now. Where it gives
@@ -44,7 +45,10 @@ function planRestart(view: View, plan: ServerPlan): readonly Intent[] {
   const isDown = view.local.contact.kind !== 'good' && view.local.trouble === 'not_running';
   if (restart === null || restart.isBegun || isDown) return [];
   const why = { kind: 'operator' } as const;
-  if (!mayWrite(view)) return [act({ kind: 'restart_server', plan, term: null, why })];
+  if (!mayWrite(view)) {
+    const missing = upstreamMissing(view, plan);
+    return missing === null ? [act({ kind: 'restart_server', plan, term: null, why })] : [hold('restart', missing)];
+  }
   const term = leadingTerm(view);
   if (term === null) return [hold('restart', 'the server may accept writes, and this member does not lead')];
   if (!hasLeaseLeft(view)) return [hold('restart', 'too little is left of the lease')];

@@ -1,5 +1,4 @@
 import type { ServerPlan } from '../../domain/managed.ts';
-import { majorOf } from '../../domain/version.ts';
 import { holdsLeader } from '../../view/select.ts';
 import { standbyClusterOf } from '../../view/standby-cluster.ts';
 import type { View } from '../../view/view.ts';
@@ -23,8 +22,8 @@ const sharedDefaults: Readonly<Record<string, string>> = {
 /** What a lower value of would keep standbys, slots or their copies from being there. */
 const least: Readonly<Record<string, number>> = { max_wal_senders: 3, max_replication_slots: 4 };
 
-/** The name of the setting changed; both mean 128 MB here. */
-const walKept = { before13: ['wal_keep_segments', '8'], since13: ['wal_keep_size', '128MB'] } as const;
+/** For standbys without a slot. The setting has changed its name: the adapter gives it the one that the server's version has. */
+const walKept: Readonly<Record<string, string>> = { wal_keep_size: '128MB' };
 
 /** Everything that this server's configuration is to say now. */
 export function wantedServerPlan(view: View): ServerPlan {
@@ -47,7 +46,7 @@ function wantedParameters(view: View): Readonly<Record<string, string>> {
   const shared = Object.entries({ ...sharedDefaults, ...dynamic }).filter(([name]) => isShared(name));
   const restore = holdsLeader(view) ? (standbyClusterOf(view)?.restoreCommand ?? null) : null;
   return {
-    ...walKeptDefault(view),
+    ...(Object.hasOwn(dynamic, 'wal_keep_segments') ? {} : walKept),
     ...dynamic,
     ...Object.fromEntries(own),
     ...Object.fromEntries(shared.map(([name, value]) => [name, sharedValue(name, value)])),
@@ -63,11 +62,4 @@ function sharedValue(name: string, value: string): string {
   if (name === 'wal_level') return 'logical';
   const minimum = least[name];
   return minimum !== undefined && Number(value) < minimum ? String(minimum) : value;
-}
-
-/** Only where the version is known: the other name keeps a server from starting. */
-function walKeptDefault({ local: { look } }: View): Readonly<Record<string, string>> {
-  if (look === null) return {};
-  const [name, value] = majorOf(look.versionNum) >= 13 ? walKept.since13 : walKept.before13;
-  return { [name]: value };
 }

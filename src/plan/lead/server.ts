@@ -9,10 +9,10 @@ import type { Intent } from '../intent.ts';
 import { act, hold } from '../intent.ts';
 import { isTakenByAnother } from '../leadership.ts';
 import { planConfiguration } from './configure.ts';
-import { planFence } from './fence.ts';
+import { planFence, planLateStop } from './fence.ts';
 import { planFollow } from './follow.ts';
 import { furthest } from './fitness.ts';
-import { standingOfStandby } from './line.ts';
+import { conflictOfStandby, standingOfStandby } from './line.ts';
 import { planRequests } from './requests.ts';
 import { wantedServerPlan } from './server-plan.ts';
 import { planStopped } from './stopped.ts';
@@ -27,7 +27,8 @@ const streamlessMs = 5_000;
  */
 export function planServer(view: View): readonly Intent[] {
   if (isTakenByAnother(view)) return [hold('server', `another agent runs under the name ${view.self.name}`)];
-  const fence = planFence(view);
+  const late = planLateStop(view);
+  const fence = late.length > 0 ? late : planFence(view);
   if (fence.length > 0) return fence;
   // Of a switchover the leader's part says what happens to the server (`switchover.ts`).
   if (isHandingOver(view)) return [];
@@ -43,7 +44,9 @@ export function planServer(view: View): readonly Intent[] {
 function planRunning(view: View, plan: ServerPlan): readonly Intent[] {
   const why = stopBecause(view);
   if (why !== null && !configOf(view).pause) return [act({ kind: 'stop_server', mode: 'fast', why })];
-  return [...planFollow(view, plan), ...planConfiguration(view, plan)];
+  const conflict = conflictOfStandby(view);
+  const follow = conflict === null ? planFollow(view, plan) : [hold('follow', conflict)];
+  return [...follow, ...planConfiguration(view, plan)];
 }
 
 /** Why a server that runs has to be stopped although nobody needs to be kept from writing; null = it has not. */
@@ -56,6 +59,8 @@ function stopBecause(view: View): string | null {
   const { keys } = view.consul;
   const leader = keys === null ? null : leaderName(keys);
   if (look === null || leader === null || leader === view.self.name) return null;
+  const conflict = conflictOfStandby(view);
+  if (conflict !== null) return conflict;
   if (streamlessSinceMs === null || view.nowMs - streamlessSinceMs < streamlessMs) return null;
   const standing = standingOfStandby(view, look.timeline, look.replayedLsn ?? furthest(look));
   return standing.kind === 'diverged' ? standing.why : null;

@@ -13,6 +13,7 @@ import { planDiverged } from './diverged.ts';
 import { standingOnDisk, termConflict } from './line.ts';
 import { releaseBecause } from './release.ts';
 import { isListed } from './terms.ts';
+import { upstreamMissing } from './upstream.ts';
 
 type Cluster = Extract<DiskState, { kind: 'cluster' }>;
 
@@ -48,8 +49,10 @@ function planCluster(view: View, disk: Cluster, plan: ServerPlan): readonly Inte
   switch (standing.kind) {
     case 'unknown':
       return [hold('server', standing.why)];
-    case 'on_it':
-      return [asStandby];
+    case 'on_it': {
+      const why = upstreamMissing(view, plan);
+      return why === null ? [asStandby] : [hold('server', why)];
+    }
     case 'diverged':
       return planDiverged(view, disk, standing);
   }

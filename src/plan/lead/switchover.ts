@@ -14,6 +14,9 @@ const mostLagBytes = 16n * 1024n * 1024n;
 /** What can't be done for this long is not done any more: nobody expects a switchover at another time. */
 const expiresAfterMs = 60_000;
 
+/** For so long a checkpoint before the hand-over counts. */
+const checkpointedForMs = 10_000;
+
 /** What is to become of the operator's request, as the leader sees it. */
 type Verdict =
   | { readonly kind: 'none' }
@@ -23,7 +26,7 @@ type Verdict =
   | { readonly kind: 'now' };
 
 /**
- * A switchover, step by step, each from the whole view: consumers are let go, the server is stopped in order, so that its
+ * A switchover, step by step, each from the whole view: a checkpoint is written, consumers are let go, the server is stopped in order, so that its
  * standbys receive everything, its last position is published, and the key is released (`release.ts`).
  */
 export function planSwitchover(view: View): readonly Intent[] {
@@ -38,12 +41,19 @@ export function planSwitchover(view: View): readonly Intent[] {
     case 'wait':
       return [hold('switchover', verdict.why)];
     case 'now': {
+      // Before anything else: while it is written, everybody goes on.
+      if (!isCheckpointed(view)) return [act({ kind: 'checkpoint' })];
       const changes = gateToEmpty(view);
       // A primary that stops waits for whoever is listed (FACTS 3).
       if (changes.length > 0) return [act({ kind: 'alter_settings', changes, why: 'switchover' })];
       return [act({ kind: 'stop_server', mode: 'fast', why: 'switchover' })];
     }
   }
+}
+
+/** Only of a checkpoint that has just ended: the one at the server's end writes what has changed since. */
+function isCheckpointed({ nowMs, memory: { lead } }: View): boolean {
+  return lead.checkpointedAtMs !== null && nowMs - lead.checkpointedAtMs < checkpointedForMs;
 }
 
 /** Whether the server is being stopped, or has been, to hand over in the present term. */

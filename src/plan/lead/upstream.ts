@@ -1,7 +1,8 @@
 import { leaderName } from '../../domain/cluster.ts';
 import type { Upstream } from '../../domain/lead.ts';
+import type { ServerPlan } from '../../domain/managed.ts';
 import { slotNameFromMemberName } from '../../domain/slot.ts';
-import { addressOf, downstreamOf, holdsLeader } from '../../view/select.ts';
+import { addressOf, downstreamOf, holdsLeader, ownUpstream } from '../../view/select.ts';
 import { standbyClusterOf } from '../../view/standby-cluster.ts';
 import type { View } from '../../view/view.ts';
 import { clusterPostgresOf } from './cluster-postgres.ts';
@@ -44,9 +45,26 @@ export function wantedUpstream(view: View): Upstream | null {
     if (upstream !== null) return upstream;
   }
   // Between two leaders, everybody stays where it is; whoever makes a standby cluster is its first leader.
-  const kept = view.memory.lead.applied?.upstream ?? null;
+  const kept = view.memory.lead.applied?.upstream ?? presentUpstream(view);
   if (leader === null) return kept ?? (isInitializing(view) ? remoteUpstream(view) : null);
   return leader === name ? kept : (upstreamAt(view, leader) ?? kept);
+}
+
+/** From where the standby streams by its own settings, as last seen: what an earlier run of the agent has written. */
+function presentUpstream(view: View): Upstream | null {
+  const { look } = view.local;
+  if (look?.role !== 'standby') return null;
+  const { upstreamHost: host, upstreamPort, primarySlotName } = look.settings;
+  if (host === null || host === '') return null;
+  const slot = primarySlotName === '' ? null : primarySlotName;
+  return { member: ownUpstream(view) ?? host, host, port: upstreamPort ?? 5432, slot };
+}
+
+/** Why a standby is not started (again): it would be told to stream from nobody although somebody leads; null = it may be. */
+export function upstreamMissing(view: View, { upstream }: ServerPlan): string | null {
+  const leader = view.consul.keys === null ? null : leaderName(view.consul.keys);
+  if (upstream !== null || view.self.tags.nostream || leader === null || leader === view.self.name) return null;
+  return `${leader}, the leader, has not said yet where it is reached`;
 }
 
 /** Whether this member holds the lock on `initialize`: it is making the cluster. */

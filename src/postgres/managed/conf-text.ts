@@ -43,9 +43,11 @@ export function settingsOfMajor(
   const entries = Object.entries(settings).flatMap(([name, value]): readonly (readonly [string, string])[] => {
     switch (name.toLowerCase()) {
       case 'wal_keep_segments':
-        return major < 13 ? [[name, value]] : ownKeepSize(settings) ? [] : [['wal_keep_size', keepSizeOf(value)]];
+        if (major < 13) return [[name, value]];
+        return has(settings, 'wal_keep_size') ? [] : translated('wal_keep_size', keepSizeOf(value));
       case 'wal_keep_size':
-        return major >= 13 ? [[name, value]] : [['wal_keep_segments', keepSegmentsOf(value)]];
+        if (major >= 13) return [[name, value]];
+        return has(settings, 'wal_keep_segments') ? [] : translated('wal_keep_segments', keepSegmentsOf(value));
       case 'standby_mode':
         return major < signalFilesSince ? [[name, value]] : [];
       case 'trigger_file':
@@ -59,20 +61,26 @@ export function settingsOfMajor(
   return Object.fromEntries(entries);
 }
 
-function ownKeepSize(settings: Readonly<Record<string, string>>): boolean {
-  return Object.keys(settings).some((name) => name.toLowerCase() === 'wal_keep_size');
+function has(settings: Readonly<Record<string, string>>, wanted: string): boolean {
+  return Object.keys(settings).some((name) => name.toLowerCase() === wanted);
+}
+
+/** A value that makes no sense under the one name is none under the other: the server does not get it. */
+function translated(name: string, value: string | null): readonly (readonly [string, string])[] {
+  return value === null ? [] : [[name, value]];
 }
 
 /** Segments of the usual 16 MiB. */
-function keepSizeOf(segments: string): string {
-  return /^\d+$/.test(segments) ? `${Number(segments) * 16}MB` : segments;
+function keepSizeOf(segments: string): string | null {
+  return /^\d+$/.test(segments.trim()) ? `${Number(segments) * 16}MB` : null;
 }
 
+const megabytesOf: Readonly<Record<string, number>> = { B: 2 ** -20, kB: 2 ** -10, MB: 1, GB: 2 ** 10, TB: 2 ** 20 };
+
 /** Without a unit these are megabytes. */
-function keepSegmentsOf(size: string): string {
-  const [, number = '', unit = 'MB'] = /^(\d+)\s*(MB|GB|TB)?$/.exec(size.trim()) ?? [];
-  const megabytes = Number(number) * { MB: 1, GB: 1_024, TB: 1_048_576 }[unit as 'MB' | 'GB' | 'TB'];
-  return number === '' ? size : String(Math.ceil(megabytes / 16));
+function keepSegmentsOf(size: string): string | null {
+  const [, number = '', unit = 'MB'] = /^(\d+(?:\.\d+)?)\s*([kMGT]?B)?$/.exec(size.trim()) ?? [];
+  return number === '' ? null : String(Math.ceil((Number(number) * (megabytesOf[unit] ?? 1)) / 16));
 }
 
 /**

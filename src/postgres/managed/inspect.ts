@@ -35,14 +35,15 @@ export async function inspect(work: ManagedWork, signal: AbortSignal): Promise<D
   };
 }
 
-export async function controlData({ settings, place, user }: ManagedWork, signal: AbortSignal): Promise<ControlData> {
+export async function controlData(work: ManagedWork, signal: AbortSignal): Promise<ControlData> {
+  return parseControlData(await controlText(work, signal));
+}
+
+/** What pg_controldata prints, in English. */
+export function controlText({ settings, place, user }: ManagedWork, signal: AbortSignal): Promise<string> {
   const file = programFile(settings, 'pg_controldata');
-  const said = await runProgram(
-    { file, args: [place.directory.root], user, environment: inEnglish },
-    settings.clock,
-    signal,
-  );
-  return parseControlData(said);
+  const program = { file, args: [place.directory.root], user, environment: inEnglish };
+  return runProgram(program, settings.clock, signal);
 }
 
 /**

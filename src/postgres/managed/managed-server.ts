@@ -11,7 +11,7 @@ import { type ManagedWork, oneAtATime } from './managed-work.ts';
 import { placeOf } from './place.ts';
 import { rewindData } from './rewind.ts';
 import { restartServer } from './restart.ts';
-import { promoteServer, startServer, stopServer } from './run-server.ts';
+import { checkpointLocally, promoteServer, startServer, stopServer } from './run-server.ts';
 import { serverUserOf } from './server-user.ts';
 import type { ManagedServerSettings } from './settings.ts';
 import { stopImmediately } from './stop-server.ts';
@@ -31,7 +31,7 @@ export function createManagedServer(settings: ManagedServerSettings): ManagedSer
     }
   };
   /** Work in which a server may come up, or become writable: known to the fence from the moment of the call. */
-  const fenced = (verb: string, signal: AbortSignal, act: (work: ManagedWork, signal: AbortSignal) => Promise<void>) =>
+  const fenced = <T>(verb: string, signal: AbortSignal, act: (work: ManagedWork, signal: AbortSignal) => Promise<T>) =>
     fence.guarded(signal, (limited) => doing(verb, (work) => act(work, limited)));
 
   return {
@@ -49,6 +49,7 @@ export function createManagedServer(settings: ManagedServerSettings): ManagedSer
         : fence.close(() => doing('stop the server', () => stopImmediately(place.directory, settings.clock))),
     promote: (term, newestTimeline, signal) =>
       fenced('promote', signal, (work, limited) => promoteServer(work, term, newestTimeline, limited)),
+    checkpoint: (signal) => doing('write a checkpoint', (work) => checkpointLocally(work, signal)),
     recordTerm: (term) => doing('write the term down', () => writeTerm(place.directory, settings.member, term)),
     follow: (plan, signal) => fenced('follow', signal, (work, limited) => followUpstream(work, plan, limited)),
     rewind: (source, url, signal) => doing('rewind', (work) => rewindData(work, source, url, signal)),

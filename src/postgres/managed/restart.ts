@@ -7,9 +7,13 @@ import { checkpointLocally, majorOf, startServer, stopServer } from './run-serve
  * Stops and starts the server in its role. A primary writes a checkpoint while it still serves, so that the one at its end
  * has little to do.
  */
-export async function restartServer(work: ManagedWork, plan: ServerPlan, signal: AbortSignal): Promise<void> {
+export async function restartServer(
+  work: ManagedWork,
+  plan: ServerPlan,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
   const isStandby = await isStandbyOnDisk(work.place.directory, await majorOf(work));
   if (!isStandby) await checkpointLocally(work, signal).catch(() => undefined);
   await stopServer(work, signal);
-  await startServer(work, plan, isStandby ? 'standby' : 'as_it_is', signal);
+  return startServer(work, plan, isStandby ? 'standby' : 'as_it_is', signal);
 }

@@ -5,13 +5,14 @@ import { postmasterPid } from '../data-directory.ts';
 import { ServerError } from '../port.ts';
 import { checkpoint, isInRecovery } from '../sql/recovery-state.ts';
 import { physicalWalsenders } from '../sql/walsenders.ts';
-import { controlData } from './inspect.ts';
+import { controlData, controlText } from './inspect.ts';
 import type { ManagedWork } from './managed-work.ts';
 import { ownFiles } from './place.ts';
 import { type Postmaster, launch } from './postmaster.ts';
 import { runProgram, programFile } from './program.ts';
 import { isStandbyOnDisk, majorOnDisk } from './recovery-signal.ts';
 import { configOptions, writeServerConf } from './server-conf.ts';
+import { startableAsStandby } from './standby-minimums.ts';
 import { stopFast, stopImmediately } from './stop-server.ts';
 import { writeTerm } from './term-file.ts';
 import { pause } from './pause.ts';
@@ -43,16 +44,19 @@ export async function majorOf(work: ManagedWork): Promise<number> {
   throw new ServerError(`${work.place.directory.root} is no data directory of PostgreSQL`, 'other', null);
 }
 
+/** Resolves to the settings that are not as planned, because a standby would not start with them, by name. */
 export async function startServer(
   work: ManagedWork,
-  plan: ServerPlan,
+  planned: ServerPlan,
   as: StartAs,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<readonly string[]> {
   const { directory } = work.place;
   const running = await postmasterPid(directory);
   if (running !== null) throw new ServerError(`start the server: process ${running} runs on its data`, 'other', null);
   const major = await majorOf(work);
+  const { plan, raised } =
+    as === 'standby' ? startableAsStandby(planned, await controlText(work, signal)) : { plan: planned, raised: [] };
   await writeServerConf(work, plan, major, signal);
   if (as === 'standby') {
     await writeStandby(work, plan, major);
@@ -71,6 +75,7 @@ export async function startServer(
     if (mayWrite) await endAtOnce(work, postmaster);
     throw error;
   }
+  return raised;
 }
 
 /** It may not have its lock file yet, by which others find it. */

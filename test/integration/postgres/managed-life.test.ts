@@ -184,4 +184,27 @@ describe('a managed server', () => {
     await expect(stat(join(two.home, 'data.failed-1'))).rejects.toThrow(/ENOENT/);
     await has(two, [1, 2, 3, 4, 5, 6]);
   });
+
+  test('starts as a standby with what its primary had, where less is planned, and says so', async () => {
+    await one.server.restart(one.plan(undefined, { max_connections: '130', max_prepared_transactions: '7' }), never);
+    const five = await managedMember(sandbox, postgres, 'five');
+    await five.server.clone(upstreamOf(one), one.url, never);
+    const less = five.plan(one, { max_connections: '60', max_prepared_transactions: '0', max_worker_processes: '9' });
+    const raised = ['max_connections', 'max_prepared_transactions'];
+    expect(await five.server.start(less, null, never)).toEqual(raised);
+    expect(await five.query('show max_connections')).toEqual([{ max_connections: '130' }]);
+    expect(await five.server.restart(less, never)).toEqual(raised);
+    expect([...(await five.server.configure(less, never))].sort()).toEqual(raised);
+    expect(await five.server.restart(less, never)).toEqual(raised);
+    await has(five, [1, 2, 3, 4, 5, 6]);
+  });
+
+  test('writes a checkpoint while it serves', async () => {
+    const redo = async (): Promise<string | undefined> =>
+      (await one.query<{ lsn: string }>('select redo_lsn::text as lsn from pg_control_checkpoint()'))[0]?.lsn;
+    const before = await redo();
+    await one.query('insert into t values (7)');
+    await one.server.checkpoint(never);
+    expect(await redo()).not.toBe(before);
+  });
 });

@@ -67,8 +67,11 @@ export class LeadChecks {
     const { state } = consul;
     const leader = state.ownerOf(state.keys.get(simKeys.leader)?.session ?? null);
     if (leader !== primary.name) return `${primary.name} accepts writes without the leader key`;
-    for (const { name, host } of members) {
+    for (const { name, host, agent } of members) {
       if (host === primary.host) continue;
+      // Of a bootstrap that nobody could know of: a person has to say which data counts, and is told so.
+      const isForeign = host.systemIdentifier !== primary.host.systemIdentifier;
+      if (isForeign && agent?.turn?.plan.problems.some(({ severity }) => severity === 'error') === true) continue;
       const obstacle = cluster.obstacle(host.server);
       if (obstacle !== null) return `${name} does not stream: ${obstacle}`;
       if (!host.server.streaming) return `${name} does not stream yet`;

@@ -8,7 +8,7 @@ const wantedSeed = process.env['SLOTKEEPER_LEAD_SEED'];
 const wantedCount = process.env['SLOTKEEPER_LEAD_SEEDS'];
 
 /** Without a wish: about a minute of one core. */
-const usualCount = 150;
+const usualCount = 70;
 
 const entry = path.join(import.meta.dirname, 'lead-seed-process.ts');
 

@@ -23,6 +23,7 @@ import {
   switchover,
   wallClockJumps,
 } from './lead-events.ts';
+import type { LeadScene } from './lead-scenes.ts';
 import type { LeadViolation } from './lead-violation.ts';
 import { type LeadSabotage, LeadWorld } from './lead-world.ts';
 
@@ -70,8 +71,18 @@ const restMs = 60_000;
 /** For how long it then has to stay as it is. */
 const stillMs = 15_000;
 
+/** How a history is run: `scene` null = everything may happen, and afterwards the cluster has to come to rest. */
+export interface LeadRunning {
+  readonly sabotage?: LeadSabotage;
+  readonly keepLines?: number;
+  readonly scene?: LeadScene | null;
+}
+
 /** One whole history. Never throws for what the history finds: the report says it. */
-export async function runLeadSeed(seed: number, sabotage: LeadSabotage = {}, keepLines = 400): Promise<LeadReport> {
+export async function runLeadSeed(
+  seed: number,
+  { sabotage = {}, keepLines = 400, scene = null }: LeadRunning = {},
+): Promise<LeadReport> {
   const holder: { checks: LeadChecks | null } = { checks: null };
   const world = new LeadWorld(
     seed,
@@ -96,14 +107,8 @@ export async function runLeadSeed(seed: number, sabotage: LeadSabotage = {}, kee
       world.startAgent(member);
     });
   }
-  const troubleMs = random.pick(troubleLengthsMs);
-  // Half of the histories are in trouble from the start: while the cluster is made.
-  const firstMs = random.chance(0.5) ? calmMs : random.int(500, 8_000);
-  trouble(world, random, firstMs, firstMs + troubleMs);
-  await runUntil(firstMs + troubleMs);
-  if (checks.violation === null) heal(world);
-  await comeToRest(world, checks, runUntil);
-  await stayStill(world, checks, runUntil);
+  if (scene === null) await wholeHistory(world, random, checks, runUntil);
+  else await play(world, random, scene, runUntil);
   for (const member of world.members) world.killAgent(member);
   await new Promise((resolve) => setImmediate(resolve));
   const { config } = world;
@@ -120,6 +125,27 @@ export async function runLeadSeed(seed: number, sabotage: LeadSabotage = {}, kee
 }
 
 type RunUntil = (untilMs: number) => Promise<void>;
+
+async function wholeHistory(world: LeadWorld, random: Random, checks: LeadChecks, runUntil: RunUntil): Promise<void> {
+  const troubleMs = random.pick(troubleLengthsMs);
+  // Half of the histories are in trouble from the start: while the cluster is made.
+  const firstMs = random.chance(0.5) ? calmMs : random.int(500, 8_000);
+  trouble(world, random, firstMs, firstMs + troubleMs);
+  await runUntil(firstMs + troubleMs);
+  if (checks.violation === null) heal(world);
+  await comeToRest(world, checks, runUntil);
+  await stayStill(world, checks, runUntil);
+}
+
+/** What such a world does when nothing goes wrong any more is not what is looked for. */
+async function play(world: LeadWorld, random: Random, scene: LeadScene, runUntil: RunUntil): Promise<void> {
+  world.writeConfig({ ...world.config, ...scene.config });
+  const fromMs = calmMs + random.int(0, 3_000);
+  world.time.in(fromMs, () => {
+    scene.happens(world, random);
+  });
+  await runUntil(fromMs + scene.lastsMs);
+}
 
 async function comeToRest(world: LeadWorld, checks: LeadChecks, runUntil: RunUntil): Promise<void> {
   const endMs = world.time.nowMs() + restMs;

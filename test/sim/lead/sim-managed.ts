@@ -127,6 +127,7 @@ export function simManaged({ time, random, cluster, host, process, newSystemIden
       await passed(signal, 30 * random.next());
       await process.turn();
       await started(term !== null, signal);
+      return [];
     },
     stop: async (mode, signal) => {
       if (mode === 'immediate') host.crash('stopped at once by its agent');
@@ -143,6 +144,7 @@ export function simManaged({ time, random, cluster, host, process, newSystemIden
         return server.role === 'primary';
       });
     },
+    checkpoint: (signal) => passed(signal, 300 * random.next()),
     recordTerm: (term) => {
       written(term);
       return Promise.resolve();
@@ -189,6 +191,7 @@ export function simManaged({ time, random, cluster, host, process, newSystemIden
       await process.turn();
       configured(plan);
       await started(isPrimary, signal);
+      return [];
     },
   };
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Member } from '../../../src/domain/cluster.ts';
+import type { Lsn } from '../../../src/domain/lsn.ts';
 import type { Method, Verdict } from '../../../src/domain/slot.ts';
 import type { View } from '../../../src/view/view.ts';
 import { nativeKeys, onPrimary, type NativeSituation } from '../../support/native.ts';
@@ -142,6 +143,19 @@ describe('an idle slot that a standby waits for', () => {
     const often = [1, 2, 3].reduce((now) => again(later(now, 300_000)), twice);
     expect(moves(later(often, 200_000))).toBe(false);
     expect(moves(later(often, 300_000))).toBe(true);
+  });
+
+  test('is moved again soon once the template is there that it is too old for', () => {
+    const again = (view: View): View => withSlot(after(view, [done(move, 0x4000n)]), { confirmedFlushLsn: 0x4000n });
+    const missing = saying({ kind: 'not_ready', reason: 'not on this standby yet' }, 'template');
+    const often = (template: Lsn): View => {
+      const extras = { ...aMember('beta').extras!, templates: new Map([['shop', template]]) };
+      const members = missing.map(([name, member]) => [name, { ...member, extras }] as const);
+      return [1, 2, 3].reduce((now) => again(later(now, 300_000)), onPrimary({ slots: [marked], members }));
+    };
+    expect(moves(later(often(0x4001n), 900))).toBe(false);
+    expect(moves(later(often(0x4001n), 1_000))).toBe(true);
+    expect(moves(later(often(0x4000n), 200_000))).toBe(false);
   });
 
   test('is left alone for a minute when changes wait for its consumer, and says so', () => {

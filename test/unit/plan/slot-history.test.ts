@@ -8,6 +8,8 @@ import {
   actionsOf,
   after,
   done,
+  failed,
+  holdOf,
   kindsOf,
   statusKey,
   withKeys,
@@ -161,6 +163,10 @@ describe('a slot that was made anew on the primary', () => {
   const again = look({ slots: [aPhysicalSlot(), aLogicalSlot({ confirmedFlushLsn: 0x4800n, restartLsn: 0x4700n })] });
   const building = look({ slots: [aPhysicalSlot(), aLogicalSlot({ confirmedFlushLsn: null, active: true })] });
   const gap = { slot: 'orders', from: 0x3000n, to: 0x4800n, why: 'it was dropped and made again on the primary' };
+  const recorded = (view: View): View => {
+    const keys = { ...view.consul.keys!, index: 130, slotHistory: aKey(wantedSlotHistory(view)!) };
+    return after(view, [{ kind: 'keys', keys }]);
+  };
 
   test('leaves a gap from the last position to the first new one', () => {
     expect(lastOf(wantedSlotHistory(after(leader(), [gone, again])))?.gaps).toEqual([gap]);
@@ -188,7 +194,7 @@ describe('a slot that was made anew on the primary', () => {
     for (const each of [informed, view]) expect(lastOf(wantedSlotHistory(each))?.gaps).toEqual([gap]);
     // Until the cluster has been told, the agent's next run must be able to tell as well.
     expect(view.ledger?.slots.get('orders')?.identity).toBe('orders#1');
-    const { status } = actionsOf(view, 'publish_status')[0]!;
+    const { status } = actionsOf(recorded(view), 'publish_status')[0]!;
     const told = after(view, [{ kind: 'keys', keys: someKeys({ status: aKey(status) }) }, other]);
     expect(told.ledger?.slots.get('orders')?.identity).toBe('orders#2');
   });
@@ -203,6 +209,18 @@ describe('a slot that was made anew on the primary', () => {
     expect(view.ledger?.slots.get('orders')?.identity).toBe('orders#1');
   });
 
+  test('is not told of in the status before its gap is on record, also when recording it fails', () => {
+    const view = after(leader(), [other]);
+    const [record] = actionsOf(view, 'publish_slot_history');
+    const refused = after(view, [failed(record!)]);
+    expect(kindsOf(refused)).not.toContain('publish_slot_history');
+    for (const each of [view, refused]) {
+      expect(kindsOf(each)).not.toContain('publish_status');
+      expect(holdOf(each, 'status')).toContain('slot_history');
+    }
+    expect(kindsOf(recorded(refused))).toContain('publish_status');
+  });
+
   test('whose identity cannot be looked at is taken for the same', () => {
     const unseen = look({ slots: [aPhysicalSlot(), aLogicalSlot({ confirmedFlushLsn: 0x4800n, identity: null })] });
     expect(wantedSlotHistory(after(leader(), [unseen]))).toBeNull();
@@ -210,7 +228,7 @@ describe('a slot that was made anew on the primary', () => {
 
   test('has an incarnation of its own that stays the same while it moves', () => {
     const moved = look({ slots: [aLogicalSlot({ confirmedFlushLsn: 0x4900n })] });
-    const view = after(leader(), [gone, building, again, moved]);
+    const view = recorded(after(leader(), [gone, building, again, moved]));
     expect(actionsOf(view, 'publish_status')[0]?.status.extras?.logical.get('orders')?.incarnation).toBe(0x4800n);
   });
 

@@ -75,12 +75,24 @@ describe('the ledger', () => {
     await server.close();
   });
 
-  test('is empty when there is none, or it is of another member or another cluster', async () => {
+  test('is empty when there is none, or it is of another cluster', async () => {
     const empty = { ...owner, slots: new Map(), feedbackSet: false, settingsSet: [] };
     expect(await readLedgerFile(directory, owner)).toEqual(empty);
     await writeLedgerFile(directory, ledger);
-    expect(await readLedgerFile(directory, { ...owner, member: 'two' })).toEqual({ ...empty, member: 'two' });
-    expect((await readLedgerFile(directory, { ...owner, systemIdentifier: '1' })).slots.size).toBe(0);
+    const elsewhere = { ...owner, systemIdentifier: '1' };
+    expect(await readLedgerFile(directory, elsewhere)).toEqual({ ...empty, ...elsewhere });
+  });
+
+  test('of another member came with a copy of its data: what was set there is set here, and no slot of it is', async () => {
+    await writeLedgerFile(directory, { ...ledger, settingsSet: ['primary_slot_name', 'synchronized_standby_slots'] });
+    const member = 'two';
+    expect(await readLedgerFile(directory, { ...owner, member })).toEqual({
+      ...owner,
+      member,
+      slots: new Map(),
+      feedbackSet: false,
+      settingsSet: ['synchronized_standby_slots'],
+    });
   });
 
   test.each([

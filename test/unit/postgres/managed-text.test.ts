@@ -7,6 +7,7 @@ import {
 } from '../../../src/postgres/managed/conf-text.ts';
 import { parseControlData } from '../../../src/postgres/managed/control-data.ts';
 import { environmentForOthers, longOptions } from '../../../src/postgres/managed/program.ts';
+import { startableAsStandby } from '../../../src/postgres/managed/standby-minimums.ts';
 import { createOrAlterRole } from '../../../src/postgres/sql/roles.ts';
 
 describe('a value in a configuration file', () => {
@@ -33,6 +34,12 @@ describe('settings by version', () => {
     [12, { wal_keep_segments: '8' }, { wal_keep_segments: '8' }],
     [13, { wal_keep_segments: '8' }, { wal_keep_size: '128MB' }],
     [13, { wal_keep_segments: '8', wal_keep_size: '1GB' }, { wal_keep_size: '1GB' }],
+    [12, { wal_keep_size: '1.5GB' }, { wal_keep_segments: '96' }],
+    [12, { wal_keep_size: '32768kB' }, { wal_keep_segments: '2' }],
+    [12, { wal_keep_size: '1GB', wal_keep_segments: '8' }, { wal_keep_segments: '8' }],
+    [12, { wal_keep_segments: '8', wal_keep_size: '1GB' }, { wal_keep_segments: '8' }],
+    [12, { wal_keep_size: 'plenty', work_mem: '1MB' }, { work_mem: '1MB' }],
+    [13, { wal_keep_segments: 'plenty', work_mem: '1MB' }, { work_mem: '1MB' }],
     [11, { standby_mode: 'on', promote_trigger_file: '/x' }, { standby_mode: 'on', trigger_file: '/x' }],
     [15, { standby_mode: 'on', trigger_file: '/x' }, { promote_trigger_file: '/x' }],
     [16, { trigger_file: '/x', work_mem: '1MB' }, { work_mem: '1MB' }],
@@ -86,6 +93,40 @@ describe('pg_controldata', () => {
     expect(() => parseControlData(said.replace(/^Data page.*$/m, ''))).toThrow(
       /"nothing" for "Data page checksum version"/,
     ));
+});
+
+describe('a standby’s plan', () => {
+  const text = [
+    'wal_level setting:                    logical',
+    'max_connections setting:              130',
+    'max_worker_processes setting:         8',
+    'max_wal_senders setting:              10',
+    'max_prepared_xacts setting:           7',
+    'max_locks_per_xact setting:           64',
+  ].join('\n');
+  const planOf = (parameters: Readonly<Record<string, string>>) => ({
+    ...{ parameters, hba: null, ident: null, upstream: null, synchronousStandbyNames: null },
+  });
+
+  test('is raised to what its data needs', () => {
+    const plan = planOf({
+      max_connections: '99',
+      max_prepared_transactions: '0',
+      max_worker_processes: '8',
+      work_mem: '1',
+    });
+    const { plan: startable, raised } = startableAsStandby(plan, text);
+    expect(raised).toEqual(['max_connections', 'max_prepared_transactions']);
+    expect(startable.parameters).toEqual({
+      ...{ max_connections: '130', max_prepared_transactions: '7', max_worker_processes: '8', work_mem: '1' },
+    });
+  });
+
+  test('is left as it is where it has enough, or pg_controldata does not say', () => {
+    const enough = planOf({ max_connections: '131', max_locks_per_transaction: '64' });
+    expect(startableAsStandby(enough, text)).toEqual({ plan: enough, raised: [] });
+    expect(startableAsStandby(planOf({ max_wal_senders: '3' }), '').raised).toEqual([]);
+  });
 });
 
 describe('what programs and statements are given', () => {

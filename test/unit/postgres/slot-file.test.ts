@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { crc32c } from '../../../src/postgres/crc32c.ts';
-import { BadSlotFile, checkSnapshotFile, parseSlotFile } from '../../../src/postgres/slot-file.ts';
+import { BadSlotFile, checkSnapshotFile, parseSlotFile, withoutSyncedMark } from '../../../src/postgres/slot-file.ts';
 import { realSlotFiles, realSnapshot } from './real-files.ts';
 
 const majors = [13, 14, 15, 16, 17, 18] as const;
@@ -102,6 +102,14 @@ describe('the state file of a slot', () => {
     // A position up to 15, an enumeration after that.
     expect(parse(15, (copy) => copy.writeBigUInt64LE(0x1_0000_0000n, 104)).invalidated).toBe(true);
     expect(parse(16, (copy) => copy.writeUInt32LE(2, 104)).invalidated).toBe(true);
+  });
+
+  test('loses the mark of PostgreSQL’s own synchronisation where there is one, and nothing else', () => {
+    for (const major of majors) expect(withoutSyncedMark(realSlotFiles[major], major)).toEqual(realSlotFiles[major]);
+    const marked = (major: 16 | 17 | 18): Buffer => forged(realSlotFiles[major], (copy) => copy.writeUInt8(1, 193));
+    for (const major of [17, 18] as const)
+      expect(withoutSyncedMark(marked(major), major)).toEqual(realSlotFiles[major]);
+    expect(withoutSyncedMark(marked(16), 16)).toEqual(marked(16));
   });
 
   test('never throws anything else, whatever the bytes', () => {

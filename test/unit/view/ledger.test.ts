@@ -29,6 +29,20 @@ describe('the settings that slotkeeper changed here', () => {
   });
 });
 
+describe('decoding on a standby', () => {
+  test.each([
+    ['the snapshot is there', { snapshotOnDisk: true }, true],
+    ['no transaction ran where it starts', { snapshotOnDisk: false, startsWithoutSnapshot: true }, true],
+    ['one ran, and the snapshot is not there', { snapshotOnDisk: false, startsWithoutSnapshot: false }, false],
+    ['neither could be looked at', { snapshotOnDisk: null, startsWithoutSnapshot: null }, false],
+  ])('is proved to start right or not when %s', (_, files, decodable) => {
+    const nobody = (): boolean => false;
+    const look = aStandbyLook({ slots: [aLogicalSlot(files)] });
+    const ledger = ledgerAfterLook(aLedger('beta', { slots: new Map() }), look, nobody, null, nobody);
+    expect(ledger?.slots.get('orders')?.decodable).toBe(decodable);
+  });
+});
+
 test('a template slot is slotkeeper’s own, also on a primary and when nothing was heard of its making (S4)', () => {
   const template = aLogicalSlot({ name: 'slotkeeper_template_app' });
   for (const look of [aPrimaryLook({ slots: [template] }), aStandbyLook({ slots: [template] })]) {

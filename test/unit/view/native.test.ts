@@ -39,6 +39,10 @@ describe('a slot that PostgreSQL synchronises', () => {
     const moved = withLook(made, { slots: [aSyncedSlot({ snapshotOnDisk: false, restartLsn: 0x2400n })] });
     expect(reasonOf(moved)).toBe('ready');
     expect(reasonOf(onStandby({ slots: [aSyncedSlot()], view: unproven }))).toBe('ready');
+    const bare = (startsWithoutSnapshot: boolean): View =>
+      onStandby({ slots: [aSyncedSlot({ snapshotOnDisk: false, startsWithoutSnapshot })], view: unproven });
+    expect(reasonOf(bare(true))).toBe('ready');
+    expect(reasonOf(bare(false))).toMatch(/^not_ready: decoding may start too late/);
   });
 
   test('is not ready when rows that it needs may be gone: a former primary comes back with it', () => {

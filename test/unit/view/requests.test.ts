@@ -54,7 +54,7 @@ const restarting = (view: View, over: Partial<RestartRequest> = {}): View =>
   asked(view, { kind: 'restart', restart: { ...now, ...over } });
 const outcomeOf = (view: View) => view.memory.requests.outcomes.get(7);
 const begun = (view: View): View => after(view, [{ kind: 'started', action: restartServer }]);
-const ended = (view: View): View => after(view, [done(restartServer, null, 0, view.nowMs + 50)]);
+const ended = (view: View): View => after(view, [done(restartServer, [], 0, view.nowMs + 50)]);
 /** That it failed, however long it took. */
 function failedAt(action: typeof restartServer): Undated {
   const failure = { message: 'it does not come up', sqlstate: null, sessionDead: false, refused: false };
@@ -87,7 +87,7 @@ describe('a restart', () => {
 
   test('is not done by an action that began before it was asked for', () => {
     const view = restarting(managed());
-    const over = after(view, [done(restartServer, null, 10_000, view.nowMs)]);
+    const over = after(view, [done(restartServer, [], 10_000, view.nowMs)]);
     expect(outcomeOf(over)).toBeUndefined();
   });
 

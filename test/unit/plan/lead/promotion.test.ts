@@ -23,6 +23,14 @@ describe('a promotion', () => {
     ]);
   });
 
+  test('takes no number of a timeline that another leader may have taken (L7)', () => {
+    const newestOf = (...terms: readonly ReturnType<typeof aTerm>[]): number | undefined =>
+      actionsOf(elected({ terms: aKey([...terms, own]) }), 'promote')[0]?.newestTimeline;
+    expect(newestOf(aTerm({ term: 20, timeline: 3 }))).toBe(3);
+    // Promoted, and gone before it could say so.
+    expect(newestOf(aTerm({ term: 20, timeline: 3 }), aTerm({ term: 30, timeline: null }))).toBe(4);
+  });
+
   test('needs enough of the lease', () => {
     expect(holdOf(elected({}, { renewedAgoMs: 4_700 }), 'promotion')).toBe('too little is left of the lease');
   });

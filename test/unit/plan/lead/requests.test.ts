@@ -43,9 +43,20 @@ test('reload: the files are written although they say what was planned', () => {
 
 describe('restart', () => {
   test('of a standby', () => {
-    expect(planRequests(asked('beta', { restart }), plan)).toEqual([
-      { kind: 'act', action: { kind: 'restart_server', plan, term: null, why: { kind: 'operator' } } },
+    const upstream = { member: 'alpha', host: 'alpha.test', port: 5432, slot: 'beta' };
+    const streaming = { ...plan, upstream };
+    expect(planRequests(asked('beta', { restart }), streaming)).toEqual([
+      { kind: 'act', action: { kind: 'restart_server', plan: streaming, term: null, why: { kind: 'operator' } } },
     ]);
+  });
+
+  test('of a standby waits until it is known from where it is to stream afterwards', () => {
+    expect(kinds(asked('beta', { restart }))).toEqual([
+      'hold: alpha, the leader, has not said yet where it is reached',
+    ]);
+    const keys = someKeys({ leader: null });
+    const vacant = asked('beta', { restart }, { consul: { contact: { kind: 'good', atMs: nowMs }, keys } });
+    expect(kinds(vacant)).toEqual(['restart_server']);
   });
 
   test('of the leader goes on in its term', () => {

@@ -191,6 +191,13 @@ describe('a former primary', () => {
     expect(serverOf(former({ checkpointLsn: 0x4000n }, keys))).toEqual([]);
   });
 
+  test('is not started before it is known from where it is to stream', () => {
+    const unreachable = after({ members: new Map() });
+    expect(holdOf(former({ checkpointLsn: 0x4fffn }, unreachable), 'server')).toBe(
+      'beta, the leader, has not said yet where it is reached',
+    );
+  });
+
   test('that still runs is stopped, in pause too', () => {
     const running = managed('alpha', { keys: after(), config: leadConfig({}, { pause: true }) });
     expect(serverOf(running)).toEqual(['stop_server']);

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { ClusterKeys } from '../../../../src/domain/cluster.ts';
 import type { View } from '../../../../src/view/view.ts';
 import { aDisk, aRequest, down, leadConfig, managed, managedKeys, memberKeyOf, term } from '../../../support/lead.ts';
-import { actionsOf, after, holdOf, kindsOf, later } from '../../../support/situations.ts';
+import { actionsOf, after, done, failed, holdOf, kindsOf, later } from '../../../support/situations.ts';
 import { aKey, aStatus, nowMs, nowWallMs, sessionOf } from '../../../support/turns.ts';
 
 type Pieces = NonNullable<Parameters<typeof managed>[1]>;
@@ -11,7 +11,12 @@ const asked = (
   request: Parameters<typeof aRequest>[0] = {},
   keys: Partial<ClusterKeys> = {},
   over: Pieces = {},
-): View => managed('alpha', { keys: managedKeys({ failover: aRequest(request), ...keys }), ...over });
+): View =>
+  managed('alpha', {
+    keys: managedKeys({ failover: aRequest(request), ...keys }),
+    ...over,
+    lead: { checkpointedAtMs: nowMs - 100, ...over.lead },
+  });
 const waits = (view: View): string | undefined => {
   expect(kindsOf(view)).not.toContain('stop_server');
   return holdOf(view, 'switchover');
@@ -28,7 +33,35 @@ const unready = betaWith({
   ]),
 });
 
+const stopping = (agoMs: number, config: Parameters<typeof leadConfig>[0], over: Pieces = {}): View => {
+  const action = { kind: 'stop_server', mode: 'fast', why: 'switchover' } as const;
+  const running = new Map([['server', { action, sinceMs: nowMs - agoMs }]]);
+  const lead = { handover: { term } };
+  return asked({}, {}, { config: leadConfig(config), lead, local: down(null), view: { running }, ...over });
+};
+
 describe('a switchover', () => {
+  test('begins with a checkpoint, whose end is not long ago when the server is stopped', () => {
+    const fresh = asked({}, {}, { lead: { checkpointedAtMs: null } });
+    expect(kindsOf(fresh)).toContain('checkpoint');
+    expect(kindsOf(fresh)).not.toContain('stop_server');
+    const written = after(fresh, [done({ kind: 'checkpoint' }, null)]);
+    expect(kindsOf(written)).not.toContain('checkpoint');
+    expect(kindsOf(written)).toContain('stop_server');
+    const tried = after(fresh, [failed({ kind: 'checkpoint' })]);
+    expect(kindsOf(tried)).toContain('stop_server');
+    expect(kindsOf(asked({}, {}, { lead: { checkpointedAtMs: nowMs - 10_000 } }))).toContain('checkpoint');
+  });
+
+  test('in synchronous mode, a stop that takes longer than primary_stop_timeout goes on at once', () => {
+    const limited = { primaryStopTimeout: 5, synchronousMode: true };
+    const immediately = [{ mode: 'immediate', why: 'it takes longer to stop than primary_stop_timeout allows' }];
+    expect(actionsOf(stopping(5_000, limited), 'stop_server')).toMatchObject(immediately);
+    expect(actionsOf(stopping(4_999, limited), 'stop_server')).toEqual([]);
+    expect(actionsOf(stopping(5_000, { ...limited, primaryStopTimeout: 0 }), 'stop_server')).toEqual([]);
+    expect(actionsOf(stopping(5_000, { ...limited, synchronousMode: false }), 'stop_server')).toEqual([]);
+  });
+
   test('stops the server in order, to any standby that is fit where none is named', () => {
     expect(actionsOf(asked(), 'stop_server')).toMatchObject([{ mode: 'fast' }]);
     expect(actionsOf(asked({ candidate: null }), 'stop_server')).toMatchObject([{ mode: 'fast' }]);

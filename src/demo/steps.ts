@@ -1,0 +1,92 @@
+import process from 'node:process';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ClusterKeys } from '../domain/cluster.ts';
+import type { SandboxCluster } from '../sandbox/cluster.ts';
+import type { PostgresServer } from '../sandbox/postgres-server.ts';
+import type { Consumer } from './consumer.ts';
+import { describeCluster } from './picture.ts';
+import type { Screen } from './screen.ts';
+import type { Writer } from './writer.ts';
+
+// What the demonstration is about, and the steps that both of its plays have in common.
+
+export const scope = 'demo';
+export const slot = 'orders';
+export const table = 'orders';
+export const publication = 'demo';
+const patienceMs = 120_000;
+
+export async function startTimes(servers: readonly PostgresServer[]): Promise<readonly string[]> {
+  return Promise.all(
+    servers.map(async (server) => {
+      const [row] = await server.query<{ at: string }>('SELECT pg_postmaster_start_time()::text AS at');
+      return row?.at ?? '';
+    }),
+  );
+}
+
+/** How many of the servers are not the same process any more as when `started` was taken. */
+export async function countRestarted(servers: readonly PostgresServer[], started: readonly string[]): Promise<number> {
+  const now = await startTimes(servers);
+  return now.filter((at, index) => at !== started[index]).length;
+}
+
+/** The acknowledged rows that have not arrived, once all have, or after some patience. */
+export async function settled(writer: Writer, consumer: Consumer): Promise<readonly number[]> {
+  const missing = (): number[] => {
+    const arrived = consumer.rows;
+    return [...writer.acknowledged.keys()].filter((row) => !arrived.has(row));
+  };
+  const deadlineMs = performance.now() + 20_000;
+  while (missing().length > 0 && performance.now() < deadlineMs) await delay(100);
+  return missing();
+}
+
+export function isReady(keys: ClusterKeys, members: readonly string[]): boolean {
+  return members.every((name) => keys.members.get(name)?.value?.slots.get(slot)?.verdict.kind === 'ready');
+}
+
+export async function until(what: string, isTrue: () => Promise<boolean>): Promise<void> {
+  const deadlineMs = performance.now() + patienceMs;
+  while (!(await isTrue().catch(() => false))) {
+    if (performance.now() > deadlineMs) throw new Error(`gave up waiting after ${patienceMs / 1_000} s until ${what}`);
+    await delay(50);
+  }
+}
+
+export function startTable(cluster: SandboxCluster, screen: Screen): { stop(): Promise<void> } {
+  let isStopped = false;
+  const run = async (): Promise<void> => {
+    while (!isStopped) {
+      await cluster.read().then(
+        (keys) => screen.show(describeCluster(keys)),
+        () => undefined,
+      );
+      await delay(250);
+    }
+  };
+  const done = run();
+  return {
+    stop: async () => {
+      isStopped = true;
+      await done;
+    },
+  };
+}
+
+/** Leaves the cluster as it is until Ctrl-C, and says how to look at it from the member. */
+export async function keep(cluster: SandboxCluster, member: string, screen: Screen): Promise<void> {
+  const { agent, server } = cluster.member(member);
+  const config = agent.configFile;
+  const self = 'npx slotkeeper';
+  screen.say('The cluster goes on until Ctrl-C. Look at it with:');
+  screen.say(`  ${self} list -c ${config}`);
+  screen.say(`  ${self} slots -c ${config}`);
+  screen.say(`  curl -s ${agent.restUrl}/slots`);
+  screen.say(`  psql ${server.connUrl()}`);
+  screen.say(`  open ${cluster.consul.url}/ui`);
+  await new Promise<void>((resolve) => {
+    process.once('SIGINT', () => resolve());
+    process.once('SIGTERM', () => resolve());
+  });
+}
