@@ -1,7 +1,7 @@
 import type { Action } from '../domain/action.ts';
 import type { ServerLook } from '../domain/server.ts';
 import type { LogicalSlot, Slot } from '../domain/slot.ts';
-import { invalidationOf } from '../domain/slot.ts';
+import { invalidationOf, tableSyncSlotPattern } from '../domain/slot.ts';
 import { anchorName } from '../domain/template.ts';
 import { xidPrecedes } from '../domain/xid.ts';
 import { nativeOrphans } from '../view/native.ts';
@@ -76,5 +76,6 @@ function dropOrphan(view: View, slot: Slot): Intent {
 export function keptOrphanBecause(view: View, slot: Slot): string | null {
   if (slot.type === 'physical') return 'it is a physical slot';
   if (isIgnored(configOf(view).ignoreSlots, slot)) return 'ignore_slots covers it';
+  if (tableSyncSlotPattern.test(slot.name)) return "it belongs to a subscription's first copy";
   return slot.active || slot.temporary ? 'it is in use' : null;
 }

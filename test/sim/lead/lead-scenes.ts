@@ -32,7 +32,17 @@ function setStream(world: LeadWorld, { name }: LeadMember, broken: boolean): voi
 
 function synchronousStandbys(world: LeadWorld): readonly string[] {
   const text = world.consul.state.keys.get(simKeys.sync)?.value;
-  return text === undefined ? [] : (decodeSync(text, () => undefined)?.standbys ?? []);
+  return text == null ? [] : (decodeSync(text, () => undefined)?.standbys ?? []);
+}
+
+function endSessions({ consul: { state } }: LeadWorld, { name }: LeadMember): void {
+  for (const id of [...state.sessions.keys()]) if (state.ownerOf(id) === name) state.endSession(id);
+}
+
+/** Its host goes, and Consul knows it at once: the lock delay is what the others wait for. */
+function remove(world: LeadWorld, member: LeadMember): void {
+  world.killHost(member);
+  endSessions(world, member);
 }
 
 export const leadScenes = {
@@ -45,29 +55,17 @@ export const leadScenes = {
     },
   },
 
-  /** Its agent goes on, but hears of Consul no more. */
-  leaderCutOff: {
-    config: {},
-    lastsMs: 50_000,
-    happens: (world) => {
-      const leader = leaderOf(world);
-      if (leader !== null) leader.consulLink.mode = 'black_hole';
-    },
-  },
-
   /** The leader can't hear that its session is gone, and nobody waits for it, since nobody streams. */
   sessionDestroyedUnheard: {
     config: { synchronousMode: 'off' },
-    lastsMs: 15_000,
+    lastsMs: 22_000,
     happens: (world, random) => {
       const leader = leaderOf(world);
       if (leader === null) return;
       leader.consulLink.mode = 'black_hole';
       for (const other of othersThan(world, leader)) setStream(world, other, true);
       world.time.in(random.int(100, 1_500), () => {
-        const { state } = world.consul;
-        const session = state.keys.get(simKeys.leader)?.session ?? null;
-        if (session !== null) state.endSession(session);
+        endSessions(world, leader);
       });
     },
   },
@@ -112,38 +110,68 @@ export const leadScenes = {
     },
   },
 
-  /** One leads after the first whom the last never heard of; then the last leads, and one who followed the other is back. */
+  /**
+   * The second leader never heard of by the last, who takes its place; and then somebody who followed the second is back,
+   * when the last has begun another timeline.
+   */
   leadersThatNeverMet: {
     config: { synchronousMode: 'off', checkTimeline: false, promotionGuard: 'off' },
-    lastsMs: 160_000,
+    lastsMs: 100_000,
     happens: (world) => {
       const first = leaderOf(world);
       const [last, second] = first === null ? [] : othersThan(world, first);
       if (first === null || last === undefined || second === undefined) return;
+      const at = (ms: number, run: () => void): void => {
+        world.time.in(ms, run);
+      };
       setStream(world, last, true);
-      world.time.in(2_000, () => {
-        world.killHost(first);
+      world.killAgent(last);
+      at(2_000, () => {
+        remove(world, first);
       });
-      world.time.in(40_000, () => {
+      at(18_000, () => {
         world.startAgent(first);
       });
-      world.time.in(65_000, () => {
-        world.killHost(first);
-        world.killHost(second);
-      });
-      world.time.in(110_000, () => {
+      at(26_000, () => {
+        remove(world, first);
+        remove(world, second);
         setStream(world, last, false);
+        endSessions(world, last);
+        world.startAgent(last);
+      });
+      at(66_000, () => {
+        remove(world, last);
+        world.startAgent(last);
+      });
+      at(84_000, () => {
         world.startAgent(first);
       });
     },
   },
 
-  leaderGone: {
-    config: {},
-    lastsMs: 45_000,
+  /** Whoever leads next asks for several things at once, and Consul hears of them in another order. */
+  heirsFarFromConsul: {
+    config: { synchronousMode: 'off' },
+    lastsMs: 25_000,
     happens: (world) => {
       const leader = leaderOf(world);
-      if (leader !== null) world.killHost(leader);
+      if (leader === null) return;
+      remove(world, leader);
+      for (const other of othersThan(world, leader)) other.consulLink.maxTripMs = 1_500;
     },
   },
 } as const satisfies Record<string, LeadScene>;
+
+export type LeadSceneName = keyof typeof leadScenes;
+
+/** The environment variable that names the scene to play; inherited by the processes that run seeds. */
+export const sceneVariable = 'SLOTKEEPER_LEAD_SCENE';
+
+/** The scene that the environment asks for; null = everything may happen. Throws RangeError for a name that is none. */
+export function wantedScene(): LeadScene | null {
+  const name = process.env[sceneVariable];
+  if (name === undefined) return null;
+  const found = Object.entries<LeadScene>(leadScenes).find(([each]) => each === name);
+  if (found === undefined) throw new RangeError(`no scene ${name}`);
+  return found[1];
+}

@@ -1,12 +1,11 @@
 import process from 'node:process';
 import type { RangeReport, SeedRange } from '../seed-range.ts';
-import { type LeadScene, leadScenes } from './lead-scenes.ts';
+import { wantedScene } from './lead-scenes.ts';
 import { explainLead, runLeadSeed } from './run-lead-seed.ts';
 
 // A process that runs ranges of seeds for `many-seeds.ts`, one after the other, until its parent is gone.
 
-const { SLOTKEEPER_LEAD_SCENE: wanted } = process.env;
-const scene: LeadScene | null = wanted === undefined ? null : leadScenes[wanted as keyof typeof leadScenes];
+const scene = wantedScene();
 
 async function run({ from, to }: SeedRange): Promise<RangeReport> {
   const digests: string[] = [];

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { anchorName } from '../../../src/domain/template.ts';
 import { plan } from '../../../src/plan/plan.ts';
 import type { View } from '../../../src/view/view.ts';
-import { aSyncedSlot, nativeLook, onStandby, type NativeSituation } from '../../support/native.ts';
+import { aSyncedSlot, nativeKeys, nativeLook, onStandby, type NativeSituation } from '../../support/native.ts';
 import { actionsOf, after, done, failed, holdOf, kindsOf, later } from '../../support/situations.ts';
 import { aLogicalSlot, aPhysicalSlot } from '../../support/turns.ts';
 
@@ -144,6 +144,12 @@ describe('the copy that holds what a dropped slot held', () => {
     expect(isDropped(later(waiting, 60_000))).toBe(true);
     expect(isDropped(withLook(waiting, { slots: [anchor, aSyncedSlot({ temporary: true })] }))).toBe(false);
     expect(isDropped(withLook(waiting, { slots: [anchor, aSyncedSlot()] }))).toBe(true);
+    // Something else may keep PostgreSQL from making any slot here for as long as nobody looks after it.
+    const moving = after(later(waiting, 59_000), [
+      { kind: 'keys', keys: nativeKeys({ report: { restartLsn: 0x2f00n }, position: 0x3f00n }) },
+    ]);
+    expect(isDropped(moving)).toBe(false);
+    expect(isDropped(later(moving, 1_000))).toBe(true);
     const busy = withLook(waiting, { slots: [anchor, { ...orphan, active: true }] });
     expect(isDropped(later(busy, 60_000))).toBe(true);
   });

@@ -153,9 +153,9 @@ describe('an idle slot that a standby waits for', () => {
       const members = missing.map(([name, member]) => [name, { ...member, extras }] as const);
       return [1, 2, 3].reduce((now) => again(later(now, 300_000)), onPrimary({ slots: [marked], members }));
     };
-    expect(moves(later(often(0x4001n), 900))).toBe(false);
-    expect(moves(later(often(0x4001n), 1_000))).toBe(true);
-    expect(moves(later(often(0x4000n), 200_000))).toBe(false);
+    expect(moves(later(often(0x4001n), 800))).toBe(false);
+    expect(moves(later(often(0x4001n), 900))).toBe(true);
+    expect(moves(later(often(0x4000n), 99_000))).toBe(false);
   });
 
   test('is left alone for a minute when changes wait for its consumer, and says so', () => {

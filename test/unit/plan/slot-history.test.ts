@@ -164,7 +164,7 @@ describe('a slot that was made anew on the primary', () => {
   const building = look({ slots: [aPhysicalSlot(), aLogicalSlot({ confirmedFlushLsn: null, active: true })] });
   const gap = { slot: 'orders', from: 0x3000n, to: 0x4800n, why: 'it was dropped and made again on the primary' };
   const recorded = (view: View): View => {
-    const keys = { ...view.consul.keys!, index: 130, slotHistory: aKey(wantedSlotHistory(view)!) };
+    const keys = { ...view.consul.keys!, index: 130, slotHistory: aKey(wantedSlotHistory(view)) };
     return after(view, [{ kind: 'keys', keys }]);
   };
 
@@ -176,9 +176,11 @@ describe('a slot that was made anew on the primary', () => {
     expect(lastOf(wantedSlotHistory(after(leader(), [gone, building, building, again])))?.gaps).toEqual([gap]);
   });
 
-  const other = look({
-    slots: [aPhysicalSlot(), aLogicalSlot({ confirmedFlushLsn: 0x4800n, restartLsn: 0x4700n, identity: 'orders#2' })],
-  });
+  const otherSlots = [
+    aPhysicalSlot(),
+    aLogicalSlot({ confirmedFlushLsn: 0x4800n, restartLsn: 0x4700n, identity: 'orders#2' }),
+  ];
+  const other = look({ slots: otherSlots });
 
   test('is recognised by what it is, not by its name: between two looks, and while the agent was down', () => {
     expect(lastOf(wantedSlotHistory(after(leader(), [other])))?.gaps).toEqual([gap]);
@@ -212,7 +214,7 @@ describe('a slot that was made anew on the primary', () => {
   test('is not told of in the status before its gap is on record, also when recording it fails', () => {
     const view = after(leader(), [other]);
     const [record] = actionsOf(view, 'publish_slot_history');
-    const refused = after(view, [failed(record!)]);
+    const refused = after(view, [failed(record!), look({ slots: otherSlots }, view.nowMs + 200)]);
     expect(kindsOf(refused)).not.toContain('publish_slot_history');
     for (const each of [view, refused]) {
       expect(kindsOf(each)).not.toContain('publish_status');
