@@ -4,7 +4,6 @@ import { leaderName } from '../domain/cluster.ts';
 import { startCluster } from '../sandbox/cluster.ts';
 import { findPostgres } from '../sandbox/locate.ts';
 import { Sandbox } from '../sandbox/processes.ts';
-import { Consumer } from './consumer.ts';
 import { playManaged } from './managed-play.ts';
 import { createScreen, type Screen } from './screen.ts';
 import {
@@ -15,13 +14,14 @@ import {
   scope,
   settled,
   slot,
+  startFlow,
   startTable,
   startTimes,
   table,
   until,
+  untilWritten,
 } from './steps.ts';
-import { restartsInWords, summaryLines, type Summary } from './summary.ts';
-import { longestGapMs, Writer } from './writer.ts';
+import { summaryLines, type Summary } from './summary.ts';
 
 export interface DemoOptions {
   readonly json: boolean;
@@ -90,34 +90,22 @@ async function playObserved(sandbox: Sandbox, options: DemoOptions, screen: Scre
   const live = startTable(cluster, screen);
   try {
     const started = await startTimes(standbys);
-    screen.say(`declaring the logical slot ${slot} in Consul KV, key ${cluster.keys.config}`);
-    const declaredAtMs = performance.now();
-    await cluster.configure({
-      slots: {
-        [slot]: { type: 'logical', database: 'postgres', plugin: 'pgoutput' },
-        node1: { type: 'physical' },
-        node2: { type: 'physical' },
-        node3: { type: 'physical' },
-      },
-    });
-    await until(
-      'the slot is on the primary',
-      async () => (await cluster.read()).status?.value?.slots.has(slot) === true,
-    );
-    const findPrimary = cluster.primaryUrl;
-    const consumer = new Consumer({ slot, publication, findPrimary });
-    const writer = new Writer({ findPrimary, table, rowsPerSecond: options.rowsPerSecond });
-    consumer.start();
-    writer.start();
-    await until('the slot is ready on node2 and node3', async () => isReady(await cluster.read(), ['node2', 'node3']));
-    const slotReadyMs = performance.now() - declaredAtMs;
-    const restarted = await countRestarted(standbys, started);
-    screen.say(`the slot is ready on every standby after ${Math.round(slotReadyMs)} ms; ${restartsInWords(restarted)}`);
-    await until('500 rows have arrived', () => Promise.resolve(consumer.distinct >= 500));
+    const declare = (): Promise<void> =>
+      cluster.configure({
+        slots: {
+          [slot]: { type: 'logical', database: 'postgres', plugin: 'pgoutput' },
+          node1: { type: 'physical' },
+          node2: { type: 'physical' },
+          node3: { type: 'physical' },
+        },
+      });
+    const flow = { standbys: ['node2', 'node3'], rowsPerSecond: options.rowsPerSecond, declare };
+    const { consumer, writer, slotReadyMs } = await startFlow(cluster, flow, screen);
 
     screen.say('killing the primary, node1, with SIGKILL');
     const killedAtMs = performance.now();
     await node1.kill();
+    const downAtMs = performance.now();
     screen.say('promoting node2');
     await node2.promote();
     const url = node2.connUrl();
@@ -140,7 +128,7 @@ async function playObserved(sandbox: Sandbox, options: DemoOptions, screen: Scre
       rows: writer.acknowledged.size,
       received: consumer.distinct,
       slotReadyMs: Math.round(slotReadyMs),
-      failoverMs: Math.round(longestGapMs(writer.acknowledged, killedAtMs)),
+      failoverMs: Math.round((await untilWritten(writer, downAtMs)) - killedAtMs),
       consumerMs: Math.round(consumerMs),
       switchoverMs: null,
       postgres: node2.major,

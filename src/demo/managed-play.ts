@@ -1,26 +1,25 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { encodeFailover } from '../consul/codec/lead.ts';
 import { leaderName } from '../domain/cluster.ts';
 import { startCluster, type SandboxCluster } from '../sandbox/cluster.ts';
 import type { Sandbox } from '../sandbox/processes.ts';
-import { Consumer } from './consumer.ts';
+import type { Consumer } from './consumer.ts';
 import type { DemoOptions } from './demo.ts';
 import type { Screen } from './screen.ts';
 import {
-  countRestarted,
   isReady,
   keep,
   publication,
   scope,
   settled,
   slot,
+  startFlow,
   startTable,
-  startTimes,
   table,
   until,
+  untilWritten,
 } from './steps.ts';
-import { restartsInWords, summaryLines, type Summary } from './summary.ts';
-import { longestGapMs, Writer } from './writer.ts';
+import { summaryLines, type Summary } from './summary.ts';
+import { longestGapMs } from './writer.ts';
 
 const names = ['node1', 'node2', 'node3'] as const;
 
@@ -49,32 +48,15 @@ export async function playManaged(sandbox: Sandbox, options: DemoOptions, screen
     );
     await server.query(`CREATE PUBLICATION ${publication} FOR TABLE ${table}`);
     const standbys = names.filter((name) => name !== first);
-    const servers = standbys.map((name) => cluster.member(name).server);
-    const started = await startTimes(servers);
-
-    screen.say(`declaring the logical slot ${slot} in Consul KV, key ${cluster.keys.config}`);
-    const declaredAtMs = performance.now();
-    await declareSlot(cluster);
-    await until(
-      'the slot is on the primary',
-      async () => (await cluster.read()).status?.value?.slots.has(slot) === true,
-    );
-    const findPrimary = cluster.primaryUrl;
-    const consumer = new Consumer({ slot, publication, findPrimary });
-    const writer = new Writer({ findPrimary, table, rowsPerSecond: options.rowsPerSecond });
-    consumer.start();
-    writer.start();
-    await until(`the slot is ready on ${standbys.join(' and ')}`, async () => isReady(await cluster.read(), standbys));
-    const slotReadyMs = performance.now() - declaredAtMs;
-    const restarted = await countRestarted(servers, started);
-    screen.say(`the slot is ready on every standby after ${Math.round(slotReadyMs)} ms; ${restartsInWords(restarted)}`);
-    await until('500 rows have arrived', () => Promise.resolve(consumer.distinct >= 500));
+    const { rowsPerSecond } = options;
+    const flow = { standbys, rowsPerSecond, declare: () => declareSlot(cluster) };
+    const { consumer, writer, slotReadyMs, restarted } = await startFlow(cluster, flow, screen);
 
     screen.say(`killing ${first}, agent and server, with SIGKILL`);
     await Promise.all([cluster.member(first).agent.kill(), server.kill()]);
     const killedAtMs = performance.now();
     const second = await untilLed(cluster, standbys);
-    const wroteAtMs = await firstWriteAfter(writer, killedAtMs);
+    const wroteAtMs = await untilWritten(writer, killedAtMs);
     const failoverMs = wroteAtMs - killedAtMs;
     screen.say(`${second} accepts writes ${Math.round(failoverMs)} ms after the kill`);
     await until(`the consumer streams from ${second}`, () => streamsFrom(consumer, cluster.member(second).server.port));
@@ -92,7 +74,7 @@ export async function playManaged(sandbox: Sandbox, options: DemoOptions, screen
     const askedAtMs = performance.now();
     await switchOver(cluster, second, third);
     await untilLed(cluster, [third]);
-    await firstWriteAfter(writer, performance.now());
+    await untilWritten(writer, performance.now());
     const switchoverMs = longestGapMs(writer.acknowledged, askedAtMs);
     screen.say(`no write was accepted for ${Math.round(switchoverMs)} ms`);
     const before = writer.acknowledged.size;
@@ -176,16 +158,6 @@ async function synchronousStandby(cluster: SandboxCluster): Promise<string> {
 async function switchOver(cluster: SandboxCluster, leader: string, candidate: string): Promise<void> {
   const value = encodeFailover({ leader, candidate, scheduledAt: null, force: false });
   await cluster.client.transact([{ verb: 'set', key: cluster.keys.failover, value }], AbortSignal.timeout(5_000));
-}
-
-async function firstWriteAfter(writer: Writer, atMs: number): Promise<number> {
-  let found: number | undefined;
-  await until('a write is accepted', async () => {
-    found = [...writer.acknowledged.values()].find((ackMs) => ackMs > atMs);
-    if (found === undefined) await delay(5);
-    return found !== undefined;
-  });
-  return found ?? Number.NaN;
 }
 
 function streamsFrom(consumer: Consumer, port: number): Promise<boolean> {

@@ -3,10 +3,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ClusterKeys } from '../domain/cluster.ts';
 import type { SandboxCluster } from '../sandbox/cluster.ts';
 import type { PostgresServer } from '../sandbox/postgres-server.ts';
-import type { Consumer } from './consumer.ts';
+import { Consumer } from './consumer.ts';
 import { describeCluster } from './picture.ts';
 import type { Screen } from './screen.ts';
-import type { Writer } from './writer.ts';
+import { restartsInWords } from './summary.ts';
+import { Writer } from './writer.ts';
 
 // What the demonstration is about, and the steps that both of its plays have in common.
 
@@ -23,6 +24,43 @@ export async function startTimes(servers: readonly PostgresServer[]): Promise<re
       return row?.at ?? '';
     }),
   );
+}
+
+/** What goes on while the cluster is looked at, and what the slot has cost until it was ready everywhere. */
+export interface Flow {
+  readonly consumer: Consumer;
+  readonly writer: Writer;
+  readonly slotReadyMs: number;
+  readonly restarted: number;
+}
+
+/** Declares the slot by `declare`, lets rows flow through it, and waits until it is ready on the standbys. */
+export async function startFlow(
+  cluster: SandboxCluster,
+  {
+    standbys,
+    rowsPerSecond,
+    declare,
+  }: { readonly standbys: readonly string[]; readonly rowsPerSecond: number; readonly declare: () => Promise<void> },
+  screen: Screen,
+): Promise<Flow> {
+  const servers = standbys.map((name) => cluster.member(name).server);
+  const started = await startTimes(servers);
+  screen.say(`declaring the logical slot ${slot} in Consul KV, key ${cluster.keys.config}`);
+  const declaredAtMs = performance.now();
+  await declare();
+  await until('the slot is on the primary', async () => (await cluster.read()).status?.value?.slots.has(slot) === true);
+  const findPrimary = cluster.primaryUrl;
+  const consumer = new Consumer({ slot, publication, findPrimary });
+  const writer = new Writer({ findPrimary, table, rowsPerSecond });
+  consumer.start();
+  writer.start();
+  await until(`the slot is ready on ${standbys.join(' and ')}`, async () => isReady(await cluster.read(), standbys));
+  const slotReadyMs = performance.now() - declaredAtMs;
+  const restarted = await countRestarted(servers, started);
+  screen.say(`the slot is ready on every standby after ${Math.round(slotReadyMs)} ms; ${restartsInWords(restarted)}`);
+  await until('500 rows have arrived', () => Promise.resolve(consumer.distinct >= 500));
+  return { consumer, writer, slotReadyMs, restarted };
 }
 
 /** How many of the servers are not the same process any more as when `started` was taken. */
@@ -89,4 +127,14 @@ export async function keep(cluster: SandboxCluster, member: string, screen: Scre
     process.once('SIGINT', () => resolve());
     process.once('SIGTERM', () => resolve());
   });
+}
+
+/** When the first row after a moment was acknowledged, once one has been. */
+export async function untilWritten(writer: Writer, atMs: number): Promise<number> {
+  let found: number | undefined;
+  await until('a write is accepted', () => {
+    found = [...writer.acknowledged.values()].find((ackMs) => ackMs > atMs);
+    return Promise.resolve(found !== undefined);
+  });
+  return found ?? Number.NaN;
 }
