@@ -23,11 +23,19 @@ try {
 
 async function run(): Promise<number> {
   const [command, configFile, ...rest] = words;
-  if (command === 'agent' && configFile !== undefined && !configFile.startsWith('-') && rest.length === 0) {
+  const ha = haOf(rest);
+  if (command === 'agent' && configFile !== undefined && !configFile.startsWith('-') && ha !== undefined) {
     // Agents run for months on every database host: they do without the library that reads command lines (8 MiB), and
     // V8 shall collect young objects a little more often instead of growing their space (6 MiB and more).
     setFlagsFromString('--semi-space-growth-factor=1');
-    return (await import('./cli/agent.ts')).agent({ configFile }, terminal);
+    return (await import('./cli/agent.ts')).agent({ configFile, ha }, terminal);
   }
   return (await import('./cli/command-line.ts')).runCommandLine(words, terminal);
+}
+
+/** What `--ha` says, alone behind the file's name; null = nothing is there, undefined = something else is. */
+function haOf(words: readonly string[]): string | null | undefined {
+  if (words.length === 0) return null;
+  const [, given] = /^--ha[= ]([^- ].*)$/.exec(words.join(' ')) ?? [];
+  return given;
 }

@@ -1,5 +1,6 @@
 import yargs, { type Argv } from 'yargs';
 import { accessOf, accessOptions } from './access-arguments.ts';
+import type { AgentFileOptions } from './agent.ts';
 import { exitCodes, type ExitCode } from './exit-code.ts';
 import { UsageError } from './failure.ts';
 import { withOperatorCommands } from './operator-commands.ts';
@@ -25,20 +26,24 @@ export async function runCommandLine(words: readonly string[], terminal: Termina
       'agent <config>',
       'Run the agent beside a PostgreSQL server, until SIGTERM or SIGINT',
       (y) => configArgument(y).example('$0 agent /etc/slotkeeper.yml', 'The file has the names of patroni.yml'),
-      run(async ({ config }) => (await import('./agent.ts')).agent({ configFile: config }, terminal)),
+      run(async ({ config, ha }) => (await import('./agent.ts')).agent(fileOptions(config, ha), terminal)),
     )
     .command(
       'plan <config>',
       'Look once, and tell what the agent would do now and why not more; changes nothing',
       (y) => jsonOption(configArgument(y)).example('$0 plan /etc/slotkeeper.yml', 'Before the first start of an agent'),
-      run(async ({ config, json }) => (await import('./plan.ts')).plan({ configFile: config, json }, terminal)),
+      run(async ({ config, ha, json }) =>
+        (await import('./plan.ts')).plan({ ...fileOptions(config, ha), json }, terminal),
+      ),
     )
     .command(
       'doctor <config>',
       'Check every prerequisite of every member, and tell what mends what is missing',
       (y) =>
         jsonOption(configArgument(y)).example('$0 doctor /etc/slotkeeper.yml', 'Ends with 1 when there are errors'),
-      run(async ({ config, json }) => (await import('./doctor.ts')).doctor({ configFile: config, json }, terminal)),
+      run(async ({ config, ha, json }) =>
+        (await import('./doctor.ts')).doctor({ ...fileOptions(config, ha), json }, terminal),
+      ),
     )
     .command(
       'list',
@@ -125,7 +130,7 @@ export async function runCommandLine(words: readonly string[], terminal: Termina
     .wrap(terminal.columns ?? 100)
     .epilogue(
       'Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration, 4 Consul does not answer.\n' +
-        'Environment: PATRONICTL_CONFIG_FILE, PATRONI_*, CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, CONSUL_HTTP_TOKEN_FILE.',
+        'Environment: PATRONICTL_CONFIG_FILE, PATRONI_*, SLOTKEEPER_HA, CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, CONSUL_HTTP_TOKEN_FILE.',
     )
     .exitProcess(false)
     .showHelpOnFail(false)
@@ -139,7 +144,17 @@ export async function runCommandLine(words: readonly string[], terminal: Termina
 }
 
 function configArgument<T>(y: Argv<T>) {
-  return y.positional('config', { type: 'string', demandOption: true, describe: "The agent's configuration file" });
+  return y
+    .positional('config', { type: 'string', demandOption: true, describe: "The agent's configuration file" })
+    .option('ha', {
+      type: 'string',
+      requiresArg: true,
+      describe: "manage or observe, over SLOTKEEPER_HA and the file's own",
+    });
+}
+
+function fileOptions(configFile: string, ha: string | undefined): AgentFileOptions {
+  return { configFile, ha: ha ?? null };
 }
 
 function jsonOption<T>(y: Argv<T>) {

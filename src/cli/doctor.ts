@@ -1,6 +1,6 @@
 import { printable } from '../base/printable.ts';
 import type { Turn } from '../plan/plan.ts';
-import { agentConfig } from './agent.ts';
+import { agentConfig, type AgentFileOptions } from './agent.ts';
 import { clusterFindings, localFindings, merged, type Finding } from './checkup.ts';
 import { exitCodes, type ExitCode } from './exit-code.ts';
 import { toJson } from './json.ts';
@@ -14,10 +14,10 @@ import { programVersion } from './version.ts';
  * but that a Consul session is made and destroyed. Ends with 1 when anything is an error.
  */
 export async function doctor(
-  options: { readonly configFile: string; readonly json: boolean },
+  options: AgentFileOptions & { readonly json: boolean },
   terminal: Terminal,
 ): Promise<ExitCode> {
-  const config = await agentConfig(options.configFile, terminal);
+  const config = await agentConfig(options, terminal);
   const { dryTurn } = await import('../dry-turn.ts');
   const turn = await dryTurn(config, programVersion(), 'tried', terminal.stop);
   const findings = await examine(turn, terminal.stop);

@@ -3,7 +3,7 @@ import { describeVerdict } from '../domain/check.ts';
 import type { Action } from '../domain/action.ts';
 import { formatLsn } from '../domain/lsn.ts';
 import type { Plan } from '../plan/plan.ts';
-import { agentConfig } from './agent.ts';
+import { agentConfig, type AgentFileOptions } from './agent.ts';
 import { exitCodes, type ExitCode } from './exit-code.ts';
 import { problemLines } from './failure.ts';
 import { toJson } from './json.ts';
@@ -12,10 +12,10 @@ import { programVersion } from './version.ts';
 
 /** `slotkeeper plan`: one look at everything, and what the agent would do now. Nothing is changed. */
 export async function plan(
-  options: { readonly configFile: string; readonly json: boolean },
+  options: AgentFileOptions & { readonly json: boolean },
   terminal: Terminal,
 ): Promise<ExitCode> {
-  const config = await agentConfig(options.configFile, terminal);
+  const config = await agentConfig(options, terminal);
   const { dryTurn } = await import('../dry-turn.ts');
   const turn = await dryTurn(config, programVersion(), 'assumed', terminal.stop);
   for (const line of options.json ? [toJson(turn.plan)] : planLines(turn.plan)) terminal.out(line);

@@ -1,6 +1,6 @@
 import type { Tags } from '../domain/config.ts';
 import type { Problem } from '../domain/problem.ts';
-import { overlayEnvironment, type Environment } from './environment.ts';
+import { overlay, overlayEnvironment, type Environment, type Setting } from './environment.ts';
 import {
   anything,
   child,
@@ -61,15 +61,22 @@ export interface ManagedConfig {
 
 export type LoadedConfig = { readonly config: AgentConfig } | { readonly problems: readonly Problem[] };
 
-/** Reads the agent's configuration file. Every mistake in it is listed; a file that cannot be read is one. */
-export async function loadAgentConfig(path: string, env: Environment): Promise<LoadedConfig> {
+/**
+ * Reads the agent's configuration file. Every mistake in it is listed; a file that cannot be read is one. `given`: what the
+ * command line says, which counts more than the environment, as that does more than the file.
+ */
+export async function loadAgentConfig(
+  path: string,
+  env: Environment,
+  given: readonly Setting[] = [],
+): Promise<LoadedConfig> {
   const source = await readSource(path);
-  return typeof source === 'string' ? decodeAgentConfig(source, env) : source;
+  return typeof source === 'string' ? decodeAgentConfig(source, env, given) : source;
 }
 
 /** Reads the text of an agent's configuration file. */
-export function decodeAgentConfig(source: string, env: Environment): LoadedConfig {
-  const document = readDocument(source, (file) => overlayEnvironment(file, env));
+export function decodeAgentConfig(source: string, env: Environment, given: readonly Setting[] = []): LoadedConfig {
+  const document = readDocument(source, (file) => overlay(overlayEnvironment(file, env), given));
   if ('problems' in document) return document;
   const { read, findings, problems, notes } = document.decode(agentFile);
   if (read === wrong) return { problems };

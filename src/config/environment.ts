@@ -59,6 +59,9 @@ const patroniVariables: readonly Variable[] = [
   ),
 ];
 
+/** slotkeeper's own: they win over the file, too. */
+const ownVariables: readonly Variable[] = [named('SLOTKEEPER_HA', ['ha'])];
+
 /** Consul's own variables: they count where neither the file nor Patroni's variables say anything. */
 const consulVariables: readonly Variable[] = [
   fallback('CONSUL_HTTP_ADDR', 'url', ['host', 'url', 'port']),
@@ -77,7 +80,7 @@ const otherStores = /^PATRONI_(ETCD3?|ZOOKEEPER|EXHIBITOR|RAFT|KUBERNETES|CITUS)
 
 /** Lays the environment over the file's values. Variables that are empty count as not set, as in Patroni. */
 export function overlayEnvironment(file: Readonly<Record<string, unknown>>, env: Environment): Overlaid {
-  const named = [...settingsFrom(patroniVariables, env), ...rolesFrom(env)];
+  const named = [...settingsFrom([...patroniVariables, ...ownVariables], env), ...rolesFrom(env)];
   const patroni = overlay({ value: file, sources: new Map() }, named);
   const unsaid = consulVariables.filter(({ unless }) => unless.every((path) => isAbsent(valueAt(patroni.value, path))));
   const stores = Object.keys(env).flatMap((name): readonly Setting[] => {

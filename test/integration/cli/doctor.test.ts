@@ -41,7 +41,7 @@ describe('doctor on real servers', () => {
       ...{ out: (line: string) => lines.push(line), err: () => undefined, columns: null, colour: false },
       ...{ env: {}, stop: never, readInput: () => Promise.resolve(''), confirm: null },
     };
-    const code = await doctor({ configFile: cluster.member(name).agent.configFile, json: true }, terminal);
+    const code = await doctor({ configFile: cluster.member(name).agent.configFile, ha: null, json: true }, terminal);
     return { code, ...(JSON.parse(lines.join('\n')) as { findings: readonly Finding[] }) };
   }
 
@@ -65,7 +65,7 @@ describe('doctor on real servers', () => {
 
   it('with both agents: no error, and the same warning of both said once', async () => {
     for (const name of ['alpha', 'beta']) {
-      const config = await agentConfig(cluster.member(name).agent.configFile, { env: {} });
+      const config = await agentConfig({ configFile: cluster.member(name).agent.configFile, ha: null }, { env: {} });
       const env = { SLOTKEEPER_LOG_LEVEL: 'silent' };
       agents.push(runAgent(config, { agentVersion: '0.0.0', env, stop: leaving.signal }));
     }

@@ -87,6 +87,17 @@ describe('slotkeeper', { timeout: 30_000 }, () => {
     },
   );
 
+  it.each([
+    [['--ha', 'lead'], 3, 'ha (--ha) is "lead"; allowed: manage, observe'],
+    [['--ha=lead'], 3, 'ha (--ha) is "lead"; allowed: manage, observe'],
+    [['--ha'], 2, 'Not enough arguments following: ha'],
+  ])('agent says what is wrong with %j', async (words, wanted, message) => {
+    const path = await file('good.yml', 'scope: a\nname: b\nconsul: {}\npostgresql: {data_dir: /nowhere}\n');
+    const { code, err } = await slotkeeper(['agent', path, ...words]);
+    expect(err).toContain(message);
+    expect(code).toBe(wanted);
+  });
+
   it('ends with 3 when it is not clear which cluster is meant', async () => {
     const { code, err } = await slotkeeper(['list']);
     expect(code).toBe(3);

@@ -85,6 +85,36 @@ watchdog: {mode: required, device: /dev/watchdog1, safety_margin: 5}
 tags: {clonefrom: true}
 `;
 
+describe('whether slotkeeper manages the server', () => {
+  const modeOf = (file: string, env: Environment, option: string | null) => {
+    const given = option === null ? [] : ([['--ha', ['ha'], option]] as const);
+    const loaded = decodeAgentConfig(file, env, given);
+    return 'config' in loaded ? loaded.config.ha : loaded.problems.map(({ what }) => what);
+  };
+  const unsaid = smallest.replace('ha: manage\n', '');
+  const observing = `ha: observe\n${unsaid}`;
+
+  it.each([
+    ['the environment, where the file says nothing', unsaid, { SLOTKEEPER_HA: 'manage' }, null, 'manage'],
+    ['the environment over the file', observing, { SLOTKEEPER_HA: 'manage' }, null, 'manage'],
+    ['the command line over both', smallest, { SLOTKEEPER_HA: 'manage' }, 'observe', 'observe'],
+    ['the file, where the variable is empty', smallest, { SLOTKEEPER_HA: '' }, null, 'manage'],
+    ['nothing', unsaid, {}, null, 'observe'],
+  ])('is said by %s', (_by, file, env, option, mode) => {
+    expect(modeOf(file, env, option)).toBe(mode);
+  });
+
+  it('is refused with where it was said, when it is neither', () => {
+    const allowed = 'allowed: manage, observe';
+    expect(modeOf(smallest, { SLOTKEEPER_HA: 'lead' }, null)).toEqual([`ha (SLOTKEEPER_HA) is "lead"; ${allowed}`]);
+    expect(modeOf(smallest, {}, 'yes')).toEqual([`ha (--ha) is "yes"; ${allowed}`]);
+  });
+
+  it('makes a patroni.yml as it is start, with all that it says', () => {
+    expect(modeOf(patroniYml.replace('ha: manage\n', ''), { SLOTKEEPER_HA: 'manage' }, null)).toBe('manage');
+  });
+});
+
 describe('a file for ha: manage', () => {
   it('needs little', () => {
     expect(configOf(smallest)).toMatchObject({
