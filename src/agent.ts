@@ -10,7 +10,6 @@ import {
   observeOn,
   queueScheduler,
   share,
-  startWith,
   Subject,
   takeUntil,
   tap,
@@ -102,10 +101,10 @@ export function agent(settings: AgentSettings, ports: AgentPorts, stop$: Observa
         random,
         renewEveryMs: self.ha === 'manage' ? managedRenewalMs : undefined,
         spec$: running$.pipe(
-          // A leader keeps its session: the key is bound to it.
-          filter(({ view }) => self.ha === 'observe' || leadingTerm(view) === null),
+          // What Consul says comes first: a session with another ttl than the cluster's would be replaced at once. And a
+          // leader keeps its session: the key is bound to it.
+          filter(({ view }) => view.consul.keys !== null && (self.ha === 'observe' || leadingTerm(view) === null)),
           map(({ view }) => sessionSpec(settings, view)),
-          startWith(sessionSpec(settings, first)),
           distinctUntilChanged<SessionSpec>((a, b) => equal(a, b)),
         ),
         suspect$: outcomes$.pipe(filter(({ outcome }) => outcome.kind === 'failed' && outcome.failure.sessionDead)),

@@ -86,8 +86,13 @@ export function createExecutors({ consul, server, managed, keys, member, service
       await consul.destroySession(session, signal);
       return null;
     },
-    publish_member: ({ session, member: document }, signal) =>
-      transact([{ verb: 'lock', key: own, value: encodeMember(document), session }], own, signal),
+    publish_member: async ({ session, former, member: document }, signal) => {
+      const lock: TxnOperation = { verb: 'lock', key: own, value: encodeMember(document), session };
+      if (former === null) return transact([lock], own, signal);
+      const written = await transact([...handBack(own, former), lock], own, signal);
+      await consul.destroySession(former, signal);
+      return written;
+    },
     acquire_leader: ({ session }, signal) =>
       transact([{ verb: 'lock', key: keys.leader, value: member, session }], keys.leader, signal),
     release_leader: async ({ session }, signal) => {

@@ -20,7 +20,11 @@ export interface Written {
 export interface ActionKinds {
   /** Destroy the session of an earlier run of this agent, which still holds our member key. */
   end_former_session: { fields: { session: string }; result: null };
-  publish_member: { fields: { session: string; member: Member }; result: Written };
+  /**
+   * `former`: the session that holds the key now, of an earlier run or from before the ttl was changed. The key changes over
+   * in one transaction, so that the member is never gone, and that session is ended. Null = there is none.
+   */
+  publish_member: { fields: { session: string; former: string | null; member: Member }; result: Written };
   acquire_leader: { fields: { session: string }; result: Written };
   /** Hand over: release, so that no lock delay follows. */
   release_leader: { fields: { session: string }; result: null };

@@ -11,6 +11,7 @@ import { usableTemplates, waitsForSnapshot } from '../view/templates.ts';
 import type { View } from '../view/view.ts';
 import type { Intent } from './intent.ts';
 import { act, hold } from './intent.ts';
+import { isFormerRunOver } from './lead/former-run.ts';
 import { managedRole, managedState } from './lead/member-state.ts';
 import { ownBid } from './lead/race.ts';
 import { isTakenByAnother, mayPublish, severalPrimaries } from './leadership.ts';
@@ -94,8 +95,8 @@ export function planMember(view: View, member: Member): readonly Intent[] {
   const session = sessionId(view);
   if (view.consul.keys === null || session === null || isTakenByAnother(view)) return [];
   const own = view.consul.keys.members.get(view.self.name) ?? null;
-  // Of an earlier run: it goes away together with that run's session.
-  if (own?.session != null && own.session !== session) return [];
+  const former = own?.session != null && own.session !== session ? own.session : null;
+  if (former !== null && (view.self.ha === 'observe' || !isFormerRunOver(view, session, former))) return [];
   const before = own?.session === session ? own.value : null;
   if (before !== null) {
     if (equal(before, member)) return [];
@@ -106,7 +107,7 @@ export function planMember(view: View, member: Member): readonly Intent[] {
     const isOldPosition = isAtRest && !equal(logicalPositions(before), logicalPositions(member));
     if (!isTime && !isOldPosition && equal(withoutDetails(before), withoutDetails(member))) return [];
   }
-  return [act({ kind: 'publish_member', session, member })];
+  return [act({ kind: 'publish_member', session, former, member })];
 }
 
 /** What `movedAtMs` is about; physical slots move with every write. */

@@ -144,7 +144,9 @@ class Keeper {
     this.#renewed(made);
     if (made.clampedFrom !== this.#clampedFrom) this.#report(clampProblem(made), made.clampedFrom !== null);
     this.#clampedFrom = made.clampedFrom;
-    if (former !== null) void endSession(this.#keeping, former.id, creationLimitMs).catch(() => undefined);
+    // What its end would lock for the lock delay has to change over first, by whoever knows what that is.
+    if (former !== null && spec.lockDelaySeconds === 0)
+      void endSession(this.#keeping, former.id, creationLimitMs).catch(() => undefined);
   }
 
   async #renew(held: HeldSession): Promise<void> {

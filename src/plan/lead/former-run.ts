@@ -22,7 +22,14 @@ export function planFormerRun(view: View, session: string): readonly Intent[] {
   if (former === null) return [];
   return keepsTurn(view, former)
     ? [hold('former session', 'it has the turn to restart, and the server that was stopped in it is not up yet')]
-    : [act({ kind: 'end_former_session', session: former })];
+    : [hold('former session', 'the member key changes over from it')];
+}
+
+/** Whether nothing but the member key is still needed of the former session: it changes over, and the session is ended. */
+export function isFormerRunOver(view: View, session: string, former: string): boolean {
+  const leader = view.consul.keys?.leader ?? null;
+  const isLeaders = leader?.value === view.self.name && leader.session !== null && leader.session !== session;
+  return !isLeaders && !keepsTurn(view, former);
 }
 
 function leaderKey(view: View, session: string, former: string): readonly Intent[] {

@@ -42,7 +42,10 @@ function wantedSync(view: View): SyncState | null {
   if (look === null) return sync?.leader === view.self.name ? null : alone;
   if (look.role === 'standby' || sync?.leader !== view.self.name) return alone;
   const wanted = wantedStandbys(view, look);
-  return { leader: view.self.name, standbys: wanted.filter((name) => isSynchronous(view, look, name)) };
+  const ready = wanted.filter((name) => isSynchronous(view, look, name));
+  // Whoever is to be replaced but still streams has everything that is acknowledged, until its successor has it too.
+  const kept = sync.standbys.filter((name) => !wanted.includes(name) && isStreaming(look, name));
+  return { leader: view.self.name, standbys: [...ready, ...kept.slice(0, wanted.length - ready.length)] };
 }
 
 /**
@@ -64,25 +67,30 @@ export function synchronousNames(view: View): string | null {
   return `${names.length} (${quoted})`;
 }
 
-/** The standbys that are to be synchronous: those that are already, then the furthest; never more than are asked for. */
+/**
+ * The standbys that are to be synchronous: those that are already, then the furthest; never more than are asked for, and none
+ * that is too far behind the furthest one, or behind the leader where there is no other.
+ */
 function wantedStandbys(view: View, look: ServerLook): readonly string[] {
   const { synchronousNodeCount, maximumLagOnSyncnodeBytes } = configOf(view).lead;
   const sync = view.consul.keys?.sync?.value ?? null;
   const listed = sync?.leader === view.self.name ? sync.standbys : [];
-  const end = look.currentLsn ?? 0n;
-  const fits = ({ applicationName, state, replayLsn }: ReplicationClient): boolean => {
+  const isAllowed = ({ applicationName, state }: ReplicationClient): boolean => {
     const key = view.consul.keys?.members.get(applicationName);
-    if (state !== 'streaming' || key?.session == null || key.value === null || key.value.tags.nosync) return false;
-    const lag = Number(end - (replayLsn ?? 0n));
-    return listed.includes(applicationName) || maximumLagOnSyncnodeBytes <= 0 || lag <= maximumLagOnSyncnodeBytes;
+    return state === 'streaming' && key?.session != null && key.value !== null && !key.value.tags.nosync;
   };
+  const allowed = look.replication.filter(isAllowed);
+  const furthest = allowed.map(({ replayLsn }) => replayLsn ?? 0n).reduce((a, b) => (a > b ? a : b), 0n);
+  const end = allowed.length > 1 ? furthest : (look.currentLsn ?? 0n);
+  const isNear = ({ replayLsn }: ReplicationClient): boolean =>
+    maximumLagOnSyncnodeBytes <= 0 || Number(end - (replayLsn ?? 0n)) <= maximumLagOnSyncnodeBytes;
   const rank = ({ applicationName }: ReplicationClient): number => {
     const isListed = listed.includes(applicationName) || view.memory.lead.synchronous.has(applicationName);
     const isLast = view.consul.keys?.members.get(applicationName)?.value?.tags.nofailover === true;
     return (isListed ? 0 : 1) + (isLast ? 2 : 0);
   };
-  const rows = look.replication.filter(fits);
-  return rows
+  return allowed
+    .filter(isNear)
     .toSorted((a, b) => {
       const [lsnA, lsnB] = [a.replayLsn ?? 0n, b.replayLsn ?? 0n];
       const byPosition = lsnA === lsnB ? 0 : lsnA > lsnB ? -1 : 1;
@@ -90,6 +98,10 @@ function wantedStandbys(view: View, look: ServerLook): readonly string[] {
     })
     .slice(0, synchronousNodeCount)
     .map(({ applicationName }) => applicationName);
+}
+
+function isStreaming(look: ServerLook, name: string): boolean {
+  return look.replication.some(({ applicationName, state }) => applicationName === name && state === 'streaming');
 }
 
 /** Whether PostgreSQL waits for the standby, and it has everything that was acknowledged before it did. */

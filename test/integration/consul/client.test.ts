@@ -145,6 +145,25 @@ describe('transactions', () => {
     expect(refused.kind === 'refused' ? refused.why : '').toMatch(/invalid session/);
   });
 
+  test('a lock changes over to another session without a moment in which the key is not there', async () => {
+    const [former, present] = [await newSession(), await newSession()];
+    await client.transact([{ verb: 'lock', key: keys.leader, value: 'a', session: former }], never);
+    const changeOver = (from: string, to: string) =>
+      client.transact(
+        [
+          { verb: 'check-session', key: keys.leader, session: from },
+          { verb: 'delete', key: keys.leader },
+          { verb: 'lock', key: keys.leader, value: 'a', session: to },
+        ],
+        never,
+      );
+    expect(await changeOver(former, present)).toMatchObject({ kind: 'done' });
+    // The end of the former one locks nothing for its lock delay.
+    await client.destroySession(former, never);
+    expect((await read()).entries).toMatchObject([{ key: keys.leader, session: present }]);
+    expect(await changeOver(former, present)).toMatchObject({ kind: 'refused' });
+  });
+
   test('every verb does what it says', async () => {
     const session = await newSession();
     const [a, b] = [`${keys.prefix}a`, `${keys.prefix}b`];

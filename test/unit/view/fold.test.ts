@@ -25,7 +25,12 @@ import {
 } from '../../support/turns.ts';
 
 const status = { kind: 'publish_status', session: sessionOf('alpha'), status: aStatus(), legacyOptime: false } as const;
-const member = { kind: 'publish_member', session: sessionOf('alpha'), member: aMember('alpha') } as const;
+const member = {
+  kind: 'publish_member',
+  session: sessionOf('alpha'),
+  former: null,
+  member: aMember('alpha'),
+} as const;
 const keysAt = (index: number): Undated => ({ kind: 'keys', keys: someKeys({ index }) });
 const look = (startedAtMs: number): Undated => ({ kind: 'look', startedAtMs, look: aStandbyLook() });
 const leaderLane = (view: View): boolean => isUnconfirmed(view, 'consul:leader');

@@ -284,6 +284,14 @@ describe('another spec', () => {
     expect(sessions().at(-1)).toEqual([1000, held('s2', 1000, 12)]);
   });
 
+  test('leaves the former to whoever knows what its lock delay would lock', async () => {
+    keep();
+    await run.until(1000);
+    spec$.next({ ...spec, ttlSeconds: 12, lockDelaySeconds: 12 });
+    await run.until(2000);
+    expect(calls.map(([, what]) => what)).toEqual(['create', 'create']);
+  });
+
   test('that says the same changes nothing', async () => {
     keep();
     await run.until(1000);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { ClusterKeys } from '../../../../src/domain/cluster.ts';
+import type { ClusterKeys, Member } from '../../../../src/domain/cluster.ts';
 import type { ControlData, DiskState } from '../../../../src/domain/disk.ts';
 import type { View } from '../../../../src/view/view.ts';
 import {
@@ -250,6 +250,18 @@ describe('a primary without a lease', () => {
       { kind: 'take_over_leader', session: sessionOf('alpha'), former: 'former' },
     ]);
     expect(kindsOf(view)).not.toContain('end_former_session');
+    expect(kindsOf(view)).not.toContain('publish_member');
+  });
+
+  test('the member key changes over to the present session without a gap, too, and before anything is decided', () => {
+    const former = (over: Partial<Member> = {}) => ({ ...memberKeyOf('beta', over), session: 'former' });
+    const view = managed('beta', { keys: vacantKeys({ members: new Map([['beta', former()]]) }) });
+    expect(actionsOf(view, 'publish_member')).toMatchObject([{ session: sessionOf('beta'), former: 'former' }]);
+    expect(kindsOf(view)).not.toContain('acquire_leader');
+    expect(kindsOf(view)).not.toContain('end_former_session');
+    const elsewhere = former({ connUrl: 'postgres://elsewhere:5432/postgres' });
+    const taken = managed('beta', { keys: vacantKeys({ members: new Map([['beta', elsewhere]]) }) });
+    expect(kindsOf(taken)).not.toContain('publish_member');
   });
 
   test('is stopped when it gets none within the time of a lease, but not in pause', () => {

@@ -74,6 +74,28 @@ describe('a standby is synchronous no longer', () => {
     expect(synchronousNames(alpha({ ...gone, sync: { leader: 'alpha', standbys: [] } }))).toBe('');
   });
 
+  test('when it falls too far behind another one, which has to be synchronous before it goes', () => {
+    const config = leadConfig({ synchronousMode: true, maximumLagOnSyncnodeBytes: 0x100 });
+    const gamma = { applicationName: 'gamma', replayLsn: 0x5000n };
+    const behind = { sync: beta, rows: [{ replayLsn: 0x4e00n }, gamma], names: '2 ("beta","gamma")', config };
+    expect(synchronousNames(alpha(behind))).toBe('2 ("beta","gamma")');
+    expect(published(alpha({ ...behind, since: [['gamma', 0x5001n]] }))).toBeUndefined();
+    expect(published(alpha({ ...behind, since: [['gamma', 0x5000n]] }))).toEqual(['gamma']);
+    const replaced: SyncState = { leader: 'alpha', standbys: ['gamma'] };
+    expect(synchronousNames(alpha({ ...behind, sync: replaced }))).toBe('1 ("gamma")');
+    expect(published(alpha({ ...behind, rows: [{ replayLsn: 0x4f00n }, gamma] }))).toBeUndefined();
+    // Whoever does not stream any more keeps commits waiting: it is not kept.
+    expect(published(alpha({ ...behind, rows: [gamma], since: [['gamma', 0x5001n]] }))).toEqual([]);
+  });
+
+  test('when it falls too far behind the leader, and there is no other', () => {
+    const config = leadConfig({ synchronousMode: true, maximumLagOnSyncnodeBytes: 0x100 });
+    const end = aPrimaryLook().currentLsn ?? 0n;
+    const rows = (lag: bigint) => [{ replayLsn: end - lag }];
+    expect(published(alpha({ sync: beta, rows: rows(0x100n), names: '1 ("beta")', config }))).toBeUndefined();
+    expect(published(alpha({ sync: beta, rows: rows(0x101n), names: '1 ("beta")', config }))).toEqual([]);
+  });
+
   test('in strict mode commits wait for somebody all the same', () => {
     const strict = leadConfig({ synchronousMode: true, synchronousModeStrict: true });
     expect(synchronousNames(alpha({ rows: [], config: strict }))).toBe('*');
