@@ -16,7 +16,9 @@ import {
   tap,
 } from 'rxjs';
 import { callbacksBetween, runCallbacks } from './act/callbacks.ts';
+import { refuseTakenName } from './act/taken-name.ts';
 import { agent, type LearntTurn } from './agent.ts';
+import { describeError } from './base/errors.ts';
 import type { AgentConfig } from './config/agent.ts';
 import type { Turn } from './plan/plan.ts';
 import type { AgentRequest } from './domain/request.ts';
@@ -41,21 +43,29 @@ const restEventsKept = 16;
 
 /**
  * The daemon: the loop of `agent.ts` and everything that tells about it. Resolves when it was told to stop and has left
- * in order. Rejects when it cannot begin (ListenError, a TLS file of Consul's that cannot be read) or on a bug.
+ * in order. Rejects when it cannot begin (TakenNameError, ListenError, a TLS file of Consul's that cannot be
+ * read) or on a bug.
  */
 export async function runAgent(config: AgentConfig, { agentVersion, env, stop }: RunOptions): Promise<void> {
   const { settings: log, mistakes } = logSettings(config.log, env);
-  const logger = await createLogger(log);
+  const logger = createLogger(log);
   for (const mistake of mistakes) logger.warn({ mistake }, 'an environment variable is not understood');
   if (config.unused.length > 0)
     logger.info({ ha: config.ha, settings: config.unused }, 'settings that say nothing here');
   for (const note of config.notes) logger.warn({ note }, 'a setting was put right, or left out');
 
+  const outside = openPorts(config);
+  const settings = agentSettings(config, agentVersion);
+  if (config.managed !== null) {
+    await refuseTakenName(settings.self, settings.keys, outside).catch((error: unknown) => {
+      logger.fatal(describeError(error));
+      throw error;
+    });
+  }
   const requests$ = new Subject<AgentRequest>();
   const lifelineEvents$ = new ReplaySubject<AgentEvent>(restEventsKept);
   const lifeline = openLifeline(config, (text) => lifelineEvents$.next({ kind: 'lifeline_said', text }));
-  const ports = { ...openPorts(config), lifeline, requests$ };
-  const settings = agentSettings(config, agentVersion);
+  const ports = { ...outside, lifeline, requests$ };
   const tally = outcomeTally();
   const restEvents$ = new ReplaySubject<AgentEvent>(restEventsKept);
   const { tls } = config.restapi;

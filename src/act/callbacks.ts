@@ -10,7 +10,7 @@ import type { View } from '../view/view.ts';
 export type CallbackKind = 'on_start' | 'on_stop' | 'on_restart' | 'on_reload' | 'on_role_change';
 
 /** A role as Patroni names it to callbacks. */
-export type CallbackRole = 'primary' | 'replica' | 'standby_leader';
+export type CallbackRole = 'primary' | 'replica' | 'standby_leader' | 'demoted';
 
 /** A command of the operator's that is due, and what it is to be told. */
 export interface Callback {
@@ -35,9 +35,18 @@ export function callbacksBetween(before: View, { view, learnt }: CallbackTurn): 
   if (role === null) return [];
   if (last === null) return [{ kind: 'on_start', role }];
   if (role !== last) return [{ kind: 'on_role_change', role }];
+  if (isGivenUp(before, learnt)) return [{ kind: 'on_role_change', role: 'demoted' }];
   const kind =
     learnt.kind === 'outcome' && learnt.outcome.kind === 'done' ? kindOf(learnt.outcome.done.action, role) : null;
   return kind === null ? [] : [{ kind, role }];
+}
+
+/** A server that is down, and did not hand over: its agent has given the leader key back without it. */
+function isGivenUp(before: View, learnt: Observation): boolean {
+  if (learnt.kind !== 'outcome' || learnt.outcome.kind === 'failed') return false;
+  const isReleased = learnt.outcome.done.action.kind === 'release_leader';
+  const isDown = before.local.contact.kind !== 'good' && before.local.look?.role === 'primary';
+  return isReleased && isDown && before.memory.lead.handover === null;
 }
 
 type DoneAction = Extract<Extract<Observation, { kind: 'outcome' }>['outcome'], { kind: 'done' }>['done']['action'];
@@ -109,7 +118,7 @@ function runCallback(callback: Callback, [file, ...args]: CommandLine, scope: st
   return new Observable((subscriber) => {
     let output = '';
     const child = spawn(file, [...args, callback.kind, callback.role, scope], {
-      cwd: '/',
+      // In the agent's own directory, as Patroni runs them: the command's path may be relative.
       // A group of its own, so that it can be killed with what it has started.
       detached: true,
       env: withoutSecrets(process.env),

@@ -1,6 +1,7 @@
 import { pino, stdTimeFunctions, type DestinationStream, type LevelWithSilent, type Logger } from 'pino';
 import { ignoreElements, tap, type Observable } from 'rxjs';
 import type { AgentEvent } from './event.ts';
+import { plainLine } from './log-line.ts';
 import { redact } from './redact.ts';
 import { fieldsOf, wordsOf } from './wording.ts';
 
@@ -45,9 +46,7 @@ function isFormat(word: string): word is LogSettings['format'] {
  * worker would cost a second heap, and the last lines before a crash are those that matter. Nothing that looks like a
  * password gets into a line, whoever logs it.
  */
-export async function createLogger(
-  settings: LogSettings & { readonly destination?: DestinationStream },
-): Promise<Logger> {
+export function createLogger(settings: LogSettings & { readonly destination?: DestinationStream }): Logger {
   const output = settings.destination ?? pino.destination({ fd: 1, sync: true });
   return pino(
     {
@@ -57,22 +56,14 @@ export async function createLogger(
       formatters: { level: (level) => ({ level }) },
       hooks: { streamWrite: redact },
     },
-    settings.format === 'plain' ? await readable(output) : output,
+    settings.format === 'plain' ? readable(output) : output,
   );
 }
 
-/** pino-pretty costs a MiB: it is loaded only where somebody reads. */
-async function readable(output: DestinationStream): Promise<DestinationStream> {
-  const { prettyFactory } = await import('pino-pretty');
-  const format = prettyFactory({
-    colorize: false,
-    singleLine: true,
-    translateTime: 'SYS:yyyy-mm-dd HH:MM:ss.l',
-    hideObject: false,
-  });
+function readable(output: DestinationStream): DestinationStream {
   return {
     write: (line) => {
-      output.write(format(line));
+      output.write(plainLine(line));
     },
   };
 }

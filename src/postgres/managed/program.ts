@@ -56,8 +56,8 @@ function ended(run: ProgramRun, outputFd: number, clock: Clock, signal: AbortSig
   const { file, args } = withPidFile(run);
   return new Promise((resolve) => {
     const child = spawn(file, args, {
-      // Not the agent's directory, which another user may not be able to enter.
-      cwd: '/',
+      // Another user may not be able to enter the agent's directory, where an operator's relative paths begin.
+      ...(run.user === null ? {} : { cwd: '/' }),
       detached: true,
       env: { ...environmentForOthers(process.env), ...run.environment },
       stdio: ['ignore', outputFd, outputFd],

@@ -58,6 +58,16 @@ describe('which callbacks are due', () => {
     ]);
   });
 
+  test('a leader that gives up because its server does not start any more is demoted', () => {
+    const released = done({ kind: 'release_leader', session: 's' });
+    const alpha = inTrouble('alpha', {});
+    expect(between(alpha, alpha, released)).toEqual([{ kind: 'on_role_change', role: 'demoted' }]);
+    const lead = { ...alpha.memory.lead, handover: { term: 30 } };
+    expect(between({ ...alpha, memory: { ...alpha.memory, lead } }, alpha, released)).toEqual([]);
+    const running = aView('alpha');
+    expect(between(running, running, released)).toEqual([]);
+  });
+
   test('the leader of a standby cluster has a role of its own', () => {
     const standbyCluster = {
       host: 'far.test',

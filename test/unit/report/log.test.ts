@@ -6,7 +6,7 @@ import { createLogger, logEvents, logSettings, type LogSettings } from '../../..
 /** The lines that a logger writes for some events, or for whatever else is done with it. */
 async function linesOf(settings: LogSettings, ...events: AgentEvent[]): Promise<readonly string[]> {
   const lines: string[] = [];
-  const logger = await createLogger({ ...settings, destination: { write: (line) => void lines.push(line) } });
+  const logger = createLogger({ ...settings, destination: { write: (line) => void lines.push(line) } });
   await lastValueFrom(logEvents(of(...events), logger), { defaultValue: null });
   return lines;
 }
@@ -31,7 +31,20 @@ describe('a line', () => {
     const [line, ...more] = await linesOf({ level: 'info', format: 'plain' }, lost);
     expect(more).toEqual([]);
     expect(line!.trimEnd()).not.toContain('\n');
-    expect(line).toMatch(/ERROR: changes are lost.*"slot":"orders".*0\/16B3748/);
+    expect(line).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ERROR: changes are lost.*"slot":"orders".*0\/16B3748/);
+  });
+
+  test.each([
+    ['debug', 'DEBUG'],
+    ['info', 'INFO'],
+    ['warn', 'WARNING'],
+    ['error', 'ERROR'],
+    ['fatal', 'CRITICAL'],
+  ] as const)('for people: level %s is where Patroni has it, and is called %s', (level, name) => {
+    const lines: string[] = [];
+    const destination = { write: (line: string) => void lines.push(line) };
+    createLogger({ level: 'trace', format: 'plain', destination })[level]('two\nlines');
+    expect(lines.map((line) => line.slice(23))).toEqual([` ${name}: two lines\n`]);
   });
 
   test('below the level nothing is written', async () => {
@@ -96,10 +109,10 @@ describe('secrets', () => {
     'said "postgres://repl:\\"hunter2@db1" twice',
   ];
 
-  test.each(['json', 'plain'] as const)('do not get into the log, wherever they stand (%s)', async (format) => {
+  test.each(['json', 'plain'] as const)('do not get into the log, wherever they stand (%s)', (format) => {
     for (const text of secrets) {
       const lines: string[] = [];
-      const logger = await createLogger({
+      const logger = createLogger({
         level: 'info',
         format,
         destination: { write: (line) => void lines.push(line) },
