@@ -19,11 +19,11 @@ const limitMs = 3_000;
 
 /**
  * Throws TakenNameError when an agent for another server runs under our name: its member key is there, and somebody listens
- * where it says that its REST interface is. What can't be found out is no reason not to start: an agent that finds its name
+ * where it says that its REST interface is: to be asked before our own one listens. What can't be found out is no reason not to start: an agent that finds its name
  * taken later does nothing to its server (`isTakenByAnother`).
  */
 export async function refuseTakenName(
-  self: Pick<Self, 'name' | 'connUrl' | 'apiUrl'>,
+  self: Pick<Self, 'name' | 'connUrl'>,
   keys: ScopeKeys,
   { consul, clock }: { readonly consul: Pick<ConsulPort, 'readPrefix'>; readonly clock: Clock },
 ): Promise<void> {
@@ -35,13 +35,7 @@ export async function refuseTakenName(
   const entry = read?.entries.find((one) => one.key === key);
   const member = entry?.session == null ? null : decodeMember(entry.value ?? '', () => undefined);
   if (member === null || member.connUrl === self.connUrl || member.apiUrl === null) return;
-  // Where it is to listen is ours: whoever wrote that there does not run any more.
-  if (hostOf(member.apiUrl) === hostOf(self.apiUrl)) return;
   if (await isListening(member.apiUrl)) throw new TakenNameError(self.name);
-}
-
-function hostOf(url: string): string | null {
-  return URL.canParse(url) ? new URL(url).host : null;
 }
 
 /** No question is asked: an answer may need a certificate that we don't have. */

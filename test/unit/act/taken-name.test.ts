@@ -42,7 +42,6 @@ test('a name under which another agent answers is taken', async () => {
 
 test('what an earlier run for this very server has left is no reason not to start', async () => {
   await starting({ connUrl: self.connUrl });
-  await starting({ apiUrl: self.apiUrl });
   await starting({}, { session: null });
 });
 
