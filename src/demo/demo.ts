@@ -1,6 +1,5 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { leaderName } from '../domain/cluster.ts';
+import { missingToManage } from '../sandbox/binaries.ts';
 import { startCluster } from '../sandbox/cluster.ts';
 import { findPostgres } from '../sandbox/locate.ts';
 import { Sandbox } from '../sandbox/processes.ts';
@@ -33,9 +32,6 @@ export interface DemoOptions {
   readonly output: NodeJS.WriteStream;
 }
 
-/** What copies and rewinds a server; Debian's and the official packages have it, a minimal installation does not. */
-const neededToManage = ['pg_basebackup', 'pg_controldata', 'pg_rewind'];
-
 /**
  * The main job, for all to see: a slot declared in Consul, a consumer, and a primary that is killed in mid-stream: every
  * acknowledged row still arrives. Where PostgreSQL is complete slotkeeper runs the cluster (`ha: manage`); where it is not,
@@ -46,7 +42,7 @@ export async function runDemo(options: DemoOptions): Promise<Summary> {
   const sandbox = await Sandbox.open({ progress: (line) => screen.say(line) });
   try {
     const { binDir } = await findPostgres(options.major, sandbox.progress);
-    const missing = neededToManage.filter((program) => !existsSync(join(binDir, program)));
+    const missing = missingToManage(binDir);
     if (missing.length > 0)
       screen.say(`without ${missing.join(', ')} servers are not made by slotkeeper here, but for it`);
     const play = missing.length === 0 ? playManaged : playObserved;

@@ -1,3 +1,6 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+
 /** Says what is going on, one line at a time, to whoever waits for it. */
 export type Progress = (line: string) => void;
 
@@ -16,6 +19,14 @@ export interface PostgresBinaries {
   /** As in `16.14`. */
   readonly version: string;
   readonly source: string;
+}
+
+/** What copies and rewinds a server; Debian's and the official packages have it, a minimal installation does not. */
+const neededToManage = ['pg_basebackup', 'pg_controldata', 'pg_rewind'];
+
+/** What `ha: manage` needs of an installation and is not there. */
+export function missingToManage(binDir: string): readonly string[] {
+  return neededToManage.filter((program) => !existsSync(join(binDir, program)));
 }
 
 export interface Attempt {

@@ -9,7 +9,7 @@ import { decodeDynamicConfig } from '../config/dynamic.ts';
 import { decodeKeys } from '../consul/codec.ts';
 import { scopeKeys, type ScopeKeys } from '../consul/keys.ts';
 import { createConsulClient, type ConsulClient } from '../consul/client.ts';
-import { startConsul, type ConsulAgent, type ConsulConfig } from './consul-server.ts';
+import { startConsul, startConsulClient, type ConsulAgent, type ConsulConfig } from './consul-server.ts';
 import { findConsul, findPostgres } from './locate.ts';
 import { freePort } from './ports.ts';
 import { emptyServer, startPrimary, startStandby, type PostgresServer } from './postgres-server.ts';
@@ -36,6 +36,8 @@ export interface ClusterOptions {
   /** `manage`: what the cluster's configuration is to be from the start. */
   readonly dynamicConfig?: Readonly<Record<string, unknown>>;
   readonly consulConfig?: ConsulConfig;
+  /** A Consul client agent beside each member, as on hosts of their own; without it all of them ask the server. */
+  readonly consulClients?: boolean;
   /** Over what an agent's YAML says by default. */
   readonly agentConfig?: Readonly<Record<string, unknown>>;
 }
@@ -57,6 +59,8 @@ export interface SandboxMember {
   readonly name: string;
   readonly server: PostgresServer;
   readonly agent: SandboxAgent;
+  /** What its agent asks. */
+  readonly consul: ConsulAgent;
 }
 
 /** A whole cluster on this machine: one Consul, and for each member a PostgreSQL server and an agent beside it. */
@@ -84,10 +88,8 @@ export function slotkeeperScript(): string {
 export async function startCluster(sandbox: Sandbox, options: ClusterOptions): Promise<SandboxCluster> {
   const { scope } = options;
   const postgres = await findPostgres(options.major, sandbox.progress);
-  const consul = await startConsul(sandbox, {
-    consul: await findConsul(sandbox.progress),
-    config: options.consulConfig ?? {},
-  });
+  const binary = await findConsul(sandbox.progress);
+  const consul = await startConsul(sandbox, { consul: binary, config: options.consulConfig ?? {} });
   const keys = scopeKeys('service', scope);
   const members = new Map<string, SandboxMember>();
   let primary: PostgresServer | null = null;
@@ -106,10 +108,15 @@ export async function startCluster(sandbox: Sandbox, options: ClusterOptions): P
               upstream: spec.upstream === null ? primary : serverOf(members, spec.upstream),
             });
     primary ??= server;
+    const beside =
+      options.consulClients === true
+        ? await startConsulClient(sandbox, { consul: binary, server: consul, name: `consul-${spec.name}` })
+        : consul;
     members.set(spec.name, {
       name: spec.name,
       server,
-      agent: await setUpAgent(sandbox, options, spec, server, consul),
+      agent: await setUpAgent(sandbox, options, spec, server, beside),
+      consul: beside,
     });
   }
   const { host, port } = consul.address;
