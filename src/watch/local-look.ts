@@ -24,10 +24,11 @@ export interface Remembered {
   historyOf: number | null;
   /** The history could not be read: not to be asked before this. */
   historyNotBeforeMs: number | null;
+  diskIsUnreadable: boolean;
 }
 
 export function nothingRemembered(): Remembered {
-  return { ledgerIsRead: false, historyOf: null, historyNotBeforeMs: null };
+  return { ledgerIsRead: false, historyOf: null, historyNotBeforeMs: null, diskIsUnreadable: false };
 }
 
 /** Whatever is asked of the server here is given up after this. */
@@ -53,7 +54,7 @@ export async function lookOnce(
   if (!seen.ok) {
     const trouble = await troubleOf(server, clock, seen.error, stop);
     emit(trouble);
-    if (managed !== null && trouble.trouble === 'not_running') await inspect(managed, clock, emit, stop);
+    if (managed !== null && trouble.trouble === 'not_running') await inspect(managed, clock, remembered, emit, stop);
     return;
   }
   const look = seen.value;
@@ -63,12 +64,20 @@ export async function lookOnce(
 }
 
 /** What is on the disk of a server that does not run: there is nothing else to go by. */
-async function inspect(managed: ManagedServer, clock: Clock, emit: Emit, stop: AbortSignal): Promise<void> {
+async function inspect(
+  managed: ManagedServer,
+  clock: Clock,
+  remembered: Remembered,
+  emit: Emit,
+  stop: AbortSignal,
+): Promise<void> {
   const startedAtMs = clock.monotonicMs();
   const read = await answerOf(clock, stop, 'look at the data directory', (signal) => managed.inspect(signal));
   if (read.ok) emit({ kind: 'disk', startedAtMs, disk: read.value });
-  const problem = inspectProblem(read.ok ? '' : describeError(read.error));
-  emit({ kind: 'problem', present: !read.ok, problem });
+  if (!read.ok || remembered.diskIsUnreadable) {
+    emit({ kind: 'problem', present: !read.ok, problem: inspectProblem(read.ok ? '' : describeError(read.error)) });
+  }
+  remembered.diskIsUnreadable = !read.ok;
 }
 
 function inspectProblem(what: string): Problem {

@@ -1,5 +1,5 @@
 import type { Random } from './random.ts';
-import type { Life } from './virtual-clock.ts';
+import { type Life, toLiving } from './virtual-clock.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
 /** The way from one agent to Consul or to its server, and what is wrong with it at the moment. */
@@ -29,6 +29,12 @@ export interface LinkContext {
   readonly broken: (why: string) => Error;
   /** How long the client waits for an answer before it gives up by itself. */
   readonly patienceMs: number;
+  /** Holds questions that have arrived back for as long as whoever answers stands still; null = it never does. */
+  readonly gate?: Gate | null;
+}
+
+export interface Gate {
+  readonly whenOpen: (pass: () => void) => void;
 }
 
 /**
@@ -58,9 +64,26 @@ export function callOver<T>(link: LinkContext, signal: AbortSignal, effect: () =
     const settle = (deliver: () => void): void => {
       signal.removeEventListener('abort', onAbort);
       timeout.cancelled = true;
-      if (life.alive) deliver();
+      toLiving(life, deliver);
     };
     const trip = (): number => random.next() * Math.max(faults.maxTripMs, link.usualTripMs);
+    const answered = (): void => {
+      let outcome: { readonly value: T } | { readonly error: unknown };
+      try {
+        outcome = { value: effect() };
+        if (random.chance(faults.duplicated)) effect();
+      } catch (error) {
+        outcome = { error };
+      }
+      const lost = random.chance(faults.lostAnswers);
+      time.in(trip(), () => {
+        settle(() => {
+          if (lost || faults.mode !== 'ok') reject(link.broken('connection reset'));
+          else if ('value' in outcome) resolve(outcome.value);
+          else reject(asError(outcome.error));
+        });
+      });
+    };
     if (faults.mode === 'black_hole') return;
     time.in(
       trip(),
@@ -72,23 +95,8 @@ export function callOver<T>(link: LinkContext, signal: AbortSignal, effect: () =
               reject(link.broken('connection refused'));
             });
           });
-          return;
-        }
-        let outcome: { readonly value: T } | { readonly error: unknown };
-        try {
-          outcome = { value: effect() };
-          if (random.chance(faults.duplicated)) effect();
-        } catch (error) {
-          outcome = { error };
-        }
-        const lost = random.chance(faults.lostAnswers);
-        time.in(trip(), () => {
-          settle(() => {
-            if (lost || faults.mode !== 'ok') reject(link.broken('connection reset'));
-            else if ('value' in outcome) resolve(outcome.value);
-            else reject(asError(outcome.error));
-          });
-        });
+        } else if (link.gate == null) answered();
+        else link.gate.whenOpen(answered);
       },
       false,
     );

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { compiled, type Edit } from './compiled.ts';
 import type { RangeReport, SeedRange } from './seed-range.ts';
+import { type Counts, Tally } from './tally.ts';
 
 /** Which seeds: from 1 on, at least so many, and on until the time is over. */
 export interface Wish {
@@ -17,6 +18,8 @@ export interface ManySeeds {
   readonly cpuMs: number;
   /** The digest of each seed's history. */
   readonly digests: ReadonlyMap<number, string>;
+  /** What happened in all of them, where their program counts it. */
+  readonly counts: Counts;
   /** The lowest seed that broke a rule, explained; null = none did. */
   readonly violation: string | null;
 }
@@ -43,6 +46,7 @@ export async function runSeeds(
   const startedAtMs = performance.now();
   const elapsedMs = (): number => performance.now() - startedAtMs;
   const digests = new Map<number, string>();
+  const tally = new Tally();
   const violations: NonNullable<RangeReport['violation']>[] = [];
   let next = 1;
   let isOver = false;
@@ -62,6 +66,7 @@ export async function runSeeds(
         const report = await reportOf(child, range);
         for (const [at, digest] of report.digests.entries()) digests.set(range.from + at, digest);
         cpuMs = report.cpuMs;
+        tally.add(new Map(report.counts));
         if (report.violation === null) continue;
         violations.push(report.violation);
         break;
@@ -83,6 +88,7 @@ export async function runSeeds(
       elapsedMs: elapsedMs(),
       cpuMs: cpuMs.reduce((sum, each) => sum + each, 0),
       digests,
+      counts: tally.counts,
       violation: first?.explanation ?? null,
     };
   } finally {

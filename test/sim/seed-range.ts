@@ -11,4 +11,6 @@ export interface RangeReport {
   readonly violation: { readonly seed: number; readonly explanation: string } | null;
   /** What the process has used since it began. */
   readonly cpuMs: number;
+  /** What happened in these histories, and how often. */
+  readonly counts: readonly (readonly [what: string, times: number])[];
 }

@@ -8,7 +8,7 @@ import {
   TtlRefusedError,
 } from '../../src/consul/port.ts';
 import { type Commit, ConsulState } from './consul-state.ts';
-import { callOver, type LinkContext, type LinkFaults } from './link.ts';
+import { callOver, type Gate, type LinkContext, type LinkFaults } from './link.ts';
 import type { Random } from './random.ts';
 import type { Life } from './virtual-clock.ts';
 import type { VirtualTime } from './virtual-time.ts';
@@ -36,10 +36,13 @@ export class SimConsul {
   readonly #time: VirtualTime;
   readonly #random: Random;
   readonly #waiters = new Set<Waiter>();
+  readonly #gate: Gate | null;
 
-  constructor(time: VirtualTime, random: Random, onCommit: (commit: Commit) => void) {
+  /** `gate`: holds back what is asked while Consul's servers stand still. */
+  constructor(time: VirtualTime, random: Random, onCommit: (commit: Commit) => void, gate: Gate | null = null) {
     this.#time = time;
     this.#random = random;
+    this.#gate = gate;
     this.state = new ConsulState(
       () => time.nowMs(),
       random.next,
@@ -82,6 +85,7 @@ export class SimConsul {
       usualTripMs,
       broken: (why) => new ConsulError(`consul: ${why}`, null),
       patienceMs: requestTimeoutMs,
+      gate: this.#gate,
     };
     const call = <T>(signal: AbortSignal, effect: () => T): Promise<T> =>
       callOver(link, signal, () => {

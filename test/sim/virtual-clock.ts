@@ -8,6 +8,20 @@ const wallOriginMs = Date.UTC(2024, 0, 1);
 /** Whether the process whose clock this is still runs. A killed agent's timers never fire again. */
 export interface Life {
   readonly alive: boolean;
+  /** Runs at once, or when a process that stands still (SIGSTOP) goes on. Without it the process never stands still. */
+  readonly whenAwake?: (run: () => void) => void;
+}
+
+/** What happens to a process that lives: at once, or when it goes on, unless it has died by then. */
+export function toLiving(life: Life, run: () => void): void {
+  if (!life.alive) return;
+  if (life.whenAwake === undefined) {
+    run();
+    return;
+  }
+  life.whenAwake(() => {
+    if (life.alive) run();
+  });
 }
 
 /**
@@ -48,7 +62,9 @@ class VirtualAction<T> extends Subscription implements SchedulerAction<T> {
     this.#cancel();
     this.#due = this.#time.in(delayMs, () => {
       this.#due = null;
-      if (this.#life.alive && !this.closed) this.#work.call(this, state as T);
+      toLiving(this.#life, () => {
+        if (!this.closed) this.#work.call(this, state as T);
+      });
     });
     return this;
   }

@@ -38,19 +38,38 @@ export class VirtualTime {
 
   /** Takes the next event and waits until nothing is runnable before the one after it; false = there is none until `untilMs`. */
   async step(untilMs: number): Promise<boolean> {
-    for (;;) {
-      const next = this.#heap[0];
-      if (next === undefined || next.atMs > untilMs) {
-        this.#nowMs = Math.max(this.#nowMs, untilMs);
-        return false;
-      }
+    const next = this.#take(untilMs);
+    if (next === null) return false;
+    next.run();
+    if (next.wakes) await drained();
+    return true;
+  }
+
+  /**
+   * Takes one event after the other until `untilMs`, or until `goesOn`, which is asked after each, says no. Resolves to how
+   * many there were. Nothing is waited for after an event that wakes nobody: that costs more than most of those.
+   */
+  async run(untilMs: number, goesOn: () => boolean): Promise<number> {
+    let events = 0;
+    for (let next = this.#take(untilMs); next !== null; next = this.#take(untilMs)) {
+      events += 1;
+      next.run();
+      if (next.wakes) await drained();
+      if (!goesOn()) break;
+    }
+    return events;
+  }
+
+  /** The next event, at whose moment it then is; null = there is none until `untilMs`, and it is then. */
+  #take(untilMs: number): Due | null {
+    for (let next = this.#heap[0]; next !== undefined && next.atMs <= untilMs; next = this.#heap[0]) {
       this.#pop();
       if (next.cancelled) continue;
       this.#nowMs = next.atMs;
-      next.run();
-      if (next.wakes) await drained();
-      return true;
+      return next;
     }
+    this.#nowMs = Math.max(this.#nowMs, untilMs);
+    return null;
   }
 
   #push(due: Due): void {

@@ -20,7 +20,7 @@ export function unfitBecause(view: View): string | null {
   if (look === null) return 'its server does not run';
   if (look.role === 'primary' || mayWrite(view)) return 'its server is not known to be a standby';
   const why = refusalOf(view) ?? conflictOfStandby(view) ?? tagged(view) ?? paused(view);
-  return why ?? failed(view) ?? handedOver(view) ?? behind(view, look);
+  return why ?? failedPromotion(view) ?? handedOver(view) ?? behind(view, look);
 }
 
 /** The member whom an operator's request names as the next leader; null = nobody. */
@@ -56,7 +56,8 @@ function paused(view: View): string | null {
   return configOf(view).pause && !isNamed ? 'the cluster is paused' : null;
 }
 
-function failed(view: View): string | null {
+/** Why its last promotion keeps this member from leading; null = there was none, or others have had their turn since. */
+export function failedPromotion(view: View): string | null {
   const failure = view.failures.get('promote');
   if (failure === undefined || view.nowMs - failure.lastAtMs >= failedForMs) return null;
   return `its promotion failed: ${failure.message}`;

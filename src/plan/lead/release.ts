@@ -4,6 +4,7 @@ import type { View } from '../../view/view.ts';
 import type { Intent } from '../intent.ts';
 import { act, hold } from '../intent.ts';
 import { refusalOf } from '../refusal.ts';
+import { failedPromotion } from './fitness.ts';
 import { planFinalPosition } from './switchover.ts';
 
 /** A server that could not be started this often is left to be mended while somebody else leads. */
@@ -29,7 +30,7 @@ export function releaseBecause(view: View): string | null {
   const refusal = refusalOf(view);
   if (refusal !== null) return refusal;
   const look = freshLook(view);
-  if (look?.role === 'standby') return view.failures.has('promote') ? 'its promotion failed' : null;
+  if (look?.role === 'standby') return failedPromotion(view);
   if (look !== null || view.running.has('server')) return null;
   const { disk } = view.local;
   if (disk === null) return null;

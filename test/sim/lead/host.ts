@@ -14,6 +14,8 @@ export interface HostWitness {
   /** A fast stop ends: standbys that stream get what is left. */
   readonly drained: (host: Host) => void;
   readonly told: (host: Host, what: string) => void;
+  /** For the tally. */
+  readonly counted: (what: string) => void;
 }
 
 /** What makes a server slow, or keeps it from starting. */
@@ -118,8 +120,14 @@ export class Host {
     };
   }
 
+  /** Something that was done to it, for the tally. */
+  counted(what: string): void {
+    this.#witness.counted(what);
+  }
+
   /** A new cluster, as initdb leaves it. */
   initdb(systemIdentifier: string): void {
+    this.counted('clusters made');
     const { setup } = this.server;
     const branch = new Branch(1, null, 0x3000000n);
     cloneData(this.server, new PgServer(setup, branch, 1_000), branch.end);
@@ -172,6 +180,7 @@ export class Host {
       this.#wasClean = false;
       if (asPrimary) this.#checkpointLsn = server.branch.end;
       server.start(this.#time.nowMs());
+      if (asPrimary) this.counted('starts as a primary');
       this.#witness.told(this, `server is up as ${server.role}, timeline ${server.branch.timeline}`);
       if (this.isWritable) this.#witness.writable(this, this.term?.term ?? 0);
     });
@@ -221,6 +230,7 @@ export class Host {
     this.#begin('promote', this.faults.promoteMs * (0.2 + 0.8 * this.#random.next()), () => {
       server.replayPaused = false;
       server.promote(Math.max(server.branch.timeline, newestTimeline) + 1);
+      this.counted('promotions');
       this.#witness.told(this, `server is promoted, timeline ${server.branch.timeline}`);
       this.#witness.writable(this, this.term?.term ?? 0);
       const { epoch } = this;

@@ -10,10 +10,11 @@ import type { LeadWitness, LeadWorld } from './lead-world.ts';
 /** All rules of leadership, checked while a history runs. The first violation stays. */
 export class LeadChecks {
   violation: LeadViolation | null = null;
-  /** How often a server began to accept writes. */
-  leaderships = 0;
   readonly #world: LeadWorld;
   readonly #told = new Map<string, string>();
+  /** The member that last accepted writes. */
+  #last: string | null = null;
+  readonly #deposed = new Map<string, number>();
 
   constructor(world: LeadWorld) {
     this.#world = world;
@@ -35,6 +36,7 @@ export class LeadChecks {
       },
       turned: (run: AgentRun) => {
         traceLead(this.#world.trace, this.#told, run);
+        this.#countDeposed(run);
       },
       bug: (name, error) => {
         this.fail(
@@ -83,7 +85,7 @@ export class LeadChecks {
   #writable(host: Host, term: number): void {
     const { consul, writers } = this.#world;
     const { server } = host;
-    this.leaderships += 1;
+    this.#countTakeover(host.name);
     for (const [branch, lsn] of writers.acknowledged) {
       if (server.branch.contains(branch, lsn)) continue;
       this.fail('lost write', `${host.name} leads without ${formatLsn(lsn)} of timeline ${branch.timeline}`);
@@ -93,6 +95,20 @@ export class LeadChecks {
     // A bootstrap comes before the first term.
     if (!isKnown && listed.length > 0)
       this.fail('term', `${host.name} accepts writes under term ${term}, which is not listed`);
+  }
+
+  #countTakeover(name: string): void {
+    const { consul, tally } = this.#world;
+    if (this.#last !== null && this.#last !== name)
+      tally.count(consul.state.keys.has(simKeys.failover) ? 'switchovers' : 'failovers');
+    this.#last = name;
+  }
+
+  #countDeposed({ name, turn }: AgentRun): void {
+    const deposed = turn?.view.memory.lead.deposed ?? null;
+    if (deposed === null || this.#deposed.get(name) === deposed.term) return;
+    this.#deposed.set(name, deposed.term);
+    if (deposed.why !== 'released') this.#world.tally.count(`terms that were over by their ${deposed.why}`);
   }
 
   #diverged(standby: PgServer, upstream: PgServer): void {

@@ -14,7 +14,7 @@ export interface LeadScopeConfig {
 
 export function someConfig(random: Random): LeadScopeConfig {
   return {
-    ttl: random.pick([20, 30, 30]),
+    ttl: random.pick([20, 20, 30]),
     pause: false,
     synchronousMode: random.pick(['off', 'on', 'on', 'strict']),
     synchronousNodeCount: random.chance(0.2) ? 2 : 1,

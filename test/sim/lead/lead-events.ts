@@ -25,7 +25,12 @@ function toMember(happens: (world: LeadWorld, random: Random, member: LeadMember
   };
 }
 
-const someDelays = [10, 500, 3_000, 12_000, 40_000] as const;
+const someDelays = [10, 500, 500, 3_000, 12_000] as const;
+
+/** How long a fault lasts: mostly less than a lease, and often enough longer than any. */
+function someFaultMs(random: Random): number {
+  return random.pick([random.int(300, 3_000), random.int(3_000, 9_000), random.int(9_000, 30_000)]);
+}
 
 export const agentDies = toMember((world, random, member) => {
   world.killAgent(member);
@@ -37,7 +42,7 @@ export const agentDies = toMember((world, random, member) => {
 export const agentStops = toMember((world, random, member) => {
   world.trace.add(member.name, 'agent is told to stop');
   const { agent } = member;
-  agent?.stop();
+  member.process?.whenAwake(() => agent?.stop());
   world.time.in(random.int(1_000, 15_000), () => {
     if (member.agent === agent) world.killAgent(member);
     world.startAgent(member);
@@ -48,7 +53,7 @@ export const agentStops = toMember((world, random, member) => {
 export const agentFreezes = toMember((world, random, member) => {
   const { process } = member;
   if (process === null || process.isFrozen) return;
-  const forMs = random.pick([random.int(500, 4_000), random.int(4_000, 15_000), random.int(15_000, 45_000)]);
+  const forMs = someFaultMs(random);
   world.trace.add(member.name, `agent is frozen for ${forMs} ms`);
   process.freeze();
   world.time.in(forMs, () => {
@@ -72,7 +77,7 @@ export const agentAndServerDie = toMember((world, random, member) => {
 
 export const hostGone = toMember((world, random, member) => {
   world.killHost(member);
-  world.time.in(random.int(2_000, 60_000), () => {
+  world.time.in(someFaultMs(random), () => {
     world.trace.add(member.name, 'host is back');
     world.startAgent(member);
   });
@@ -92,16 +97,36 @@ export const consulLinkFails = toMember((world, random, member) => {
   world.trace.add(member.name, `way to Consul: ${JSON.stringify(faults)}`);
   Object.assign(member.consulLink, healthyLink(), faults);
   if (faults.mode === 'cut') world.consul.resetConnections(member.consulLink);
-  world.time.in(random.int(500, 40_000), () => {
+  world.time.in(someFaultMs(random), () => {
     Object.assign(member.consulLink, healthyLink());
   });
 });
 
+/** Neither Consul nor another server is reached from there, and nobody says so. */
+export const hostCutOff = toMember((world, random, member) => {
+  const stream = world.cluster.streams.get(member.name);
+  if (stream === undefined) return;
+  world.trace.add(member.name, 'host is cut off');
+  member.consulLink.mode = 'black_hole';
+  stream.broken = true;
+  world.time.in(someFaultMs(random), () => {
+    world.trace.add(member.name, 'host is reached again');
+    member.consulLink.mode = 'ok';
+    stream.broken = false;
+  });
+});
+
 export const serverLinkFails = toMember((world, random, member) => {
-  const faults = random.pick<Partial<LinkFaults>>([{ mode: 'cut' }, { maxTripMs: 1_500 }, { lostAnswers: 0.3 }]);
+  const faults = random.pick<Partial<LinkFaults>>([
+    { mode: 'cut' },
+    { mode: 'black_hole' },
+    { maxTripMs: 1_500 },
+    { lostAnswers: 0.3 },
+    { duplicated: 0.3 },
+  ]);
   world.trace.add(member.name, `way to its server: ${JSON.stringify(faults)}`);
   Object.assign(member.serverLink, healthyLink(), faults);
-  world.time.in(random.int(500, 15_000), () => {
+  world.time.in(someFaultMs(random), () => {
     Object.assign(member.serverLink, healthyLink());
   });
 });
@@ -113,7 +138,7 @@ export const streamBreaks = toMember((world, random, member) => {
   world.trace.add(member.name, isSlow ? 'replay is slow' : 'is cut off from the other servers');
   if (isSlow) stream.replayEveryPulls = random.int(10, 100);
   else stream.broken = true;
-  world.time.in(random.int(500, 30_000), () => {
+  world.time.in(someFaultMs(random), () => {
     Object.assign(stream, { broken: false, replayEveryPulls: 1 });
   });
 });
@@ -128,7 +153,7 @@ export const serverIsSlow = toMember((world, random, { name, host }) => {
   ]);
   world.trace.add(name, `server: ${JSON.stringify(faults)}`);
   Object.assign(host.faults, usualFaults, faults);
-  world.time.in(random.int(5_000, 60_000), () => {
+  world.time.in(random.int(3_000, 20_000), () => {
     Object.assign(host.faults, usualFaults);
   });
 });
@@ -140,24 +165,24 @@ export const wallClockJumps = toMember((world, random, member) => {
 
 /** Consul's servers are stopped and continued. */
 export const consulFreezes: LeadEvent = (world, random) => {
-  if (world.frozen.isFrozen) return;
+  if (world.consul.isFrozen) return;
   world.trace.add('consul', 'is frozen');
-  world.frozen.freeze();
+  world.consul.freeze();
   world.time.in(random.pick([random.int(500, 8_000), random.int(8_000, 25_000), 60_000]), () => {
-    if (!world.frozen.isFrozen) return;
+    if (!world.consul.isFrozen) return;
     world.trace.add('consul', 'goes on');
     // Whoever becomes the leader gives every session its whole time again.
     if (random.chance(0.4)) world.consul.state.renewAll();
-    world.frozen.thaw();
+    world.consul.thaw();
   });
 };
 
 export const consulLeaderChanges: LeadEvent = (world, random) => {
-  if (world.frozen.isFrozen || !world.consul.running) return;
+  if (world.consul.isFrozen || !world.consul.running) return;
   world.trace.add('consul', 'elects a leader');
   world.consul.stop();
   world.time.in(random.int(100, 4_000), () => {
-    if (!world.frozen.isFrozen) world.consul.start('kept');
+    if (!world.consul.isFrozen) world.consul.start('kept');
   });
 };
 
@@ -165,7 +190,7 @@ export const sessionDestroyed: LeadEvent = (world, random) => {
   const { state } = world.consul;
   const leading = state.keys.get(simKeys.leader)?.session ?? null;
   const ids = [...state.sessions.keys()];
-  if (world.frozen.isFrozen || ids.length === 0) return;
+  if (world.consul.isFrozen || ids.length === 0) return;
   const id = leading !== null && random.chance(0.6) ? leading : random.pick(ids);
   world.trace.add('operator', `destroys ${id}`);
   state.endSession(id);
@@ -178,7 +203,7 @@ export const sessionDestroyed: LeadEvent = (world, random) => {
 export const leaderKeyDeleted: LeadEvent = (world) => {
   const { state } = world.consul;
   const owner = state.ownerOf(state.keys.get(simKeys.leader)?.session ?? null);
-  if (owner === null || world.frozen.isFrozen) return;
+  if (owner === null || world.consul.isFrozen) return;
   const member = world.member(owner);
   const isWell =
     member.consulLink.mode === 'ok' && member.consulLink.maxTripMs === 0 && member.process?.isFrozen === false;

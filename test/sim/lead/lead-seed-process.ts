@@ -1,5 +1,7 @@
 import process from 'node:process';
+import { useLightAborts } from '../light-abort.ts';
 import type { RangeReport, SeedRange } from '../seed-range.ts';
+import { Tally } from '../tally.ts';
 import { wantedScene } from './lead-scenes.ts';
 import { explainLead, runLeadSeed } from './run-lead-seed.ts';
 
@@ -9,16 +11,19 @@ const scene = wantedScene();
 
 async function run({ from, to }: SeedRange): Promise<RangeReport> {
   const digests: string[] = [];
+  const tally = new Tally();
   let violation: RangeReport['violation'] = null;
   for (let seed = from; seed <= to && violation === null; seed += 1) {
     const report = await runLeadSeed(seed, { scene });
     digests.push(report.digest);
+    tally.add(report.counts);
     if (report.violation !== null) violation = { seed, explanation: explainLead(report) };
   }
   const { user, system } = process.cpuUsage();
-  return { digests, violation, cpuMs: (user + system) / 1_000 };
+  return { digests, violation, cpuMs: (user + system) / 1_000, counts: [...tally.counts] };
 }
 
+useLightAborts();
 process.on('message', (range: SeedRange) => {
   void run(range).then((report) => process.send?.(report));
 });

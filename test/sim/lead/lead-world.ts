@@ -1,6 +1,5 @@
 import { NEVER } from 'rxjs';
 import type { AgentPorts } from '../../../src/agent.ts';
-import type { ConsulPort } from '../../../src/consul/port.ts';
 import { noTags, type Tags } from '../../../src/domain/config.ts';
 import type { Ledger } from '../../../src/domain/local.ts';
 import { type LocalServer, ServerError } from '../../../src/postgres/port.ts';
@@ -9,9 +8,9 @@ import { healthyLink, type LinkContext, type LinkFaults } from '../link.ts';
 import type { PgServer } from '../pg-server.ts';
 import { Random } from '../random.ts';
 import { type AgentRun, agentSettings, runAgent, simKeys } from '../sim-agent.ts';
-import { SimConsul } from '../sim-consul.ts';
 import { simServer } from '../sim-server.ts';
 import type { ServerChanges } from '../server-changes.ts';
+import { Tally } from '../tally.ts';
 import { Trace } from '../trace.ts';
 import { VirtualTime } from '../virtual-time.ts';
 import { FreezableConsul } from './frozen-consul.ts';
@@ -95,9 +94,9 @@ function ledgerOf({ name, systemIdentifier, server }: Host): Ledger {
 export class LeadWorld {
   readonly time = new VirtualTime();
   readonly trace: Trace;
+  readonly tally = new Tally();
   readonly random: Random;
-  readonly consul: SimConsul;
-  readonly frozen: FreezableConsul;
+  readonly consul: FreezableConsul;
   readonly cluster: LeadCluster;
   readonly writers: Writers;
   readonly members: readonly LeadMember[];
@@ -114,9 +113,9 @@ export class LeadWorld {
     const { time, random } = this;
     this.trace = new Trace(() => time.nowMs(), keepLines);
     this.#sabotage = sabotage;
-    this.consul = new SimConsul(time, random.fork(), () => undefined);
-    this.consul.sessionTtlMinSeconds = random.chance(0.2) ? 15 : 10;
-    this.frozen = new FreezableConsul(time, random.fork(), this.consul);
+    this.consul = new FreezableConsul(time, random.fork(), () => undefined);
+    // The shorter a lease, the more happens in a history: most of Consuls here let sessions be shorter than usual.
+    this.consul.sessionTtlMinSeconds = random.pick([5, 5, 5, 10, 15]);
     this.cluster = new LeadCluster(
       time,
       random.fork(),
@@ -137,7 +136,7 @@ export class LeadWorld {
     this.members = ['node-a', 'node-b', 'node-c'].map((name) =>
       this.#member(name, name === 'node-c' ? lastTags : {}, versionNum),
     );
-    this.writers = new Writers(time, random.fork(), this.cluster, () => this.#isKept());
+    this.writers = new Writers(time, random.fork(), this.cluster, () => this.#isKept(), this.tally.count);
     this.#witness = witness(this);
     if (isMade) this.#makeCluster();
     this.writeConfig(this.config);
@@ -156,7 +155,7 @@ export class LeadWorld {
 
   /** `consul kv put` by a person. */
   putByHand(key: string, value: string): void {
-    if (this.frozen.isFrozen) return;
+    if (this.consul.isFrozen) return;
     this.trace.add('operator', `puts ${key} ${value.slice(0, 200)}`);
     this.consul.state.transact(null, [{ verb: 'set', key, value }]);
   }
@@ -165,8 +164,6 @@ export class LeadWorld {
     if (member.agent?.life.alive === true) return;
     const { time, random } = this;
     const process = new SimProcess(time, random.int(1_000, 1_000_000));
-    const consul = this.frozen.port(this.consul.connect(member.name, process, member.consulLink));
-    const server = this.#localServer(member, process);
     const managed = simManaged({
       time,
       random: random.fork(),
@@ -175,13 +172,12 @@ export class LeadWorld {
       process,
       newSystemIdentifier: () => this.#newSystemIdentifier(),
     });
-    const lifeline = member.lifeline.connect(process);
     const chance = random.fork();
     const ports: AgentPorts = {
-      consul: process.port(consul),
-      server: process.port(server),
-      managed: process.port(managed),
-      lifeline: process.port(lifeline),
+      consul: this.consul.connect(member.name, process, member.consulLink),
+      server: this.#localServer(member, process),
+      managed,
+      lifeline: member.lifeline.connect(process),
       clock: process.clock(() => member.wallJumpMs),
       random: chance.next,
       requests$: NEVER,
@@ -254,10 +250,11 @@ export class LeadWorld {
       told: (which, what) => {
         this.trace.add(which.name, what);
       },
+      counted: this.tally.count,
     });
     this.cluster.addHost(host);
     const consulLink = healthyLink();
-    const lifelineConsul: ConsulPort = this.frozen.port(this.consul.connect(name, { alive: true }, consulLink));
+    const lifelineConsul = this.consul.connect(name, { alive: true }, consulLink);
     return {
       name,
       host,

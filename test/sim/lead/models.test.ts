@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest';
 import type { ServerPlan } from '../../../src/domain/managed.ts';
 import { healthyLink } from '../link.ts';
 import { Random } from '../random.ts';
-import { SimConsul } from '../sim-consul.ts';
 import { VirtualTime } from '../virtual-time.ts';
 import { FreezableConsul } from './frozen-consul.ts';
 import { Host } from './host.ts';
@@ -30,7 +29,7 @@ async function cluster() {
     while (await time.step(endMs));
   };
   const setup = { versionNum: 150_018, maxSlots: 10, walLevel: 'logical', keepBytes: 1_000_000_000n } as const;
-  const witness = { writable: () => undefined, drained: () => undefined, told: () => undefined };
+  const witness = { writable: () => undefined, drained: () => undefined, told: () => undefined, counted: () => undefined };
   const [a, b, c] = ['a', 'b', 'c'].map((name) => new Host(time, random.fork(), { ...setup, name }, witness)) as [
     Host,
     Host,
@@ -162,13 +161,12 @@ describe('a Consul that is frozen', () => {
   test('does afterwards what it was asked meanwhile, also for somebody who has given up', async () => {
     const time = new VirtualTime();
     const random = new Random(1);
-    const consul = new SimConsul(time, random, () => undefined);
-    const frozen = new FreezableConsul(time, random, consul);
-    const port = frozen.port(consul.connect('a', { alive: true }, healthyLink()));
+    const consul = new FreezableConsul(time, random, () => undefined);
+    const port = consul.connect('a', { alive: true }, healthyLink());
     const run = async (untilMs: number): Promise<void> => {
       while (await time.step(untilMs));
     };
-    frozen.freeze();
+    consul.freeze();
     const asked = port.transact([{ verb: 'set', key: 'k', value: 'v' }], never).then(
       () => 'answered',
       () => 'given up',
@@ -176,7 +174,7 @@ describe('a Consul that is frozen', () => {
     await run(20_000);
     expect(await asked).toBe('given up');
     expect(consul.state.keys.has('k')).toBe(false);
-    frozen.thaw();
+    consul.thaw();
     await run(21_000);
     expect(consul.state.keys.get('k')?.value).toBe('v');
   });
@@ -184,14 +182,13 @@ describe('a Consul that is frozen', () => {
   test('ends no session while it is frozen, and those that are due afterwards', async () => {
     const time = new VirtualTime();
     const random = new Random(1);
-    const consul = new SimConsul(time, random, () => undefined);
-    const frozen = new FreezableConsul(time, random, consul);
+    const consul = new FreezableConsul(time, random, () => undefined);
     const spec = { name: 's', ttlSeconds: 10, lockDelaySeconds: 0, nodeChecks: [], serviceChecks: [] };
     consul.state.createSession('a', { ...spec, behavior: 'delete' });
-    frozen.freeze();
+    consul.freeze();
     while (await time.step(60_000));
     expect(consul.state.sessions.size).toBe(1);
-    frozen.thaw();
+    consul.thaw();
     while (await time.step(61_000));
     expect(consul.state.sessions.size).toBe(0);
   });

@@ -51,7 +51,9 @@ export class SimLifelines {
     this.#keepers = [...this.#keepers.filter(({ isEnded }) => !isEnded), keeper];
     const trip = (): Promise<void> =>
       new Promise((resolve) => {
-        this.time.in(3 * this.random.next(), resolve);
+        this.time.in(3 * this.random.next(), () => {
+          process.whenAwake(resolve);
+        });
       });
     return {
       guard: async (guard) => {
@@ -124,9 +126,12 @@ class Keeper {
     const everyMs = this.#isFenced || !this.process.alive ? alertMs : calmMs;
     const leftMs = this.#guard === null || this.#isFenced ? everyMs : this.#guard.deadlineMs - time.nowMs();
     const late = leftMs <= everyMs ? latenessMs * random.next() : 0;
-    time.in(Math.max(1, Math.min(everyMs, leftMs)) + late, () => {
+    const inMs = Math.max(1, Math.min(everyMs, leftMs)) + late;
+    const watch = (): void => {
       this.#watch();
-    });
+    };
+    // The agent waits for nothing that is done here.
+    time.in(inMs, watch, false);
   }
 
   #look(): void {
@@ -153,6 +158,7 @@ class Keeper {
   #fence(why: string): void {
     const { host } = this.#all;
     this.#isFenced = true;
+    if (!host.isDown) host.counted('servers stopped by their lifeline');
     host.crash(`stopped by its lifeline, ${why}`);
     if (this.#guard === null) return;
     const { session } = this.#guard;

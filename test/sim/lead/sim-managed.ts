@@ -36,10 +36,12 @@ export function simManaged({ time, random, cluster, host, process, newSystemIden
         if (!process.alive) return;
         try {
           if (signal.aborted) throw broken('given up');
-          if (isOver()) resolve();
+          if (isOver()) process.whenAwake(resolve);
           else time.in(pollMs, look);
         } catch (error) {
-          reject(error instanceof Error ? error : broken('failed'));
+          process.whenAwake(() => {
+            reject(error instanceof Error ? error : broken('failed'));
+          });
         }
       };
       look();
@@ -110,6 +112,7 @@ export function simManaged({ time, random, cluster, host, process, newSystemIden
       host.directory = 'clone';
       await passed(signal, host.faults.cloneMs * (0.2 + 0.8 * random.next()), () => sourceOf(source));
       host.copyOf(sourceOf(source));
+      host.counted('copies of a server');
       await process.turn();
       host.directory = 'cluster';
     },
@@ -130,8 +133,10 @@ export function simManaged({ time, random, cluster, host, process, newSystemIden
       return [];
     },
     stop: async (mode, signal) => {
-      if (mode === 'immediate') host.crash('stopped at once by its agent');
-      else await stoppedFast(signal);
+      if (mode === 'immediate') {
+        if (!host.isDown) host.counted('servers stopped at once by their agent');
+        host.crash('stopped at once by its agent');
+      } else await stoppedFast(signal);
     },
     promote: async (term, newestTimeline, signal) => {
       if (server.state !== 'up' || server.role !== 'standby') throw broken('pg_ctl: it is not a running standby');
@@ -175,6 +180,7 @@ export function simManaged({ time, random, cluster, host, process, newSystemIden
       const isMixed = host.isMixed || !from.server.branch.contains(server.branch, fork);
       host.copyOf(from);
       host.isMixed ||= isMixed;
+      host.counted('rewinds');
       await process.turn();
       host.directory = 'cluster';
     },

@@ -22,13 +22,21 @@ export class Writers {
   readonly #cluster: LeadCluster;
   /** Whether an acknowledgement given now is one that the cluster has promised to keep. */
   readonly #isKept: () => boolean;
+  readonly #counted: (what: string) => void;
   #waiting: Commit[] = [];
 
-  constructor(time: VirtualTime, random: Random, cluster: LeadCluster, isKept: () => boolean) {
+  constructor(
+    time: VirtualTime,
+    random: Random,
+    cluster: LeadCluster,
+    isKept: () => boolean,
+    counted: (what: string) => void,
+  ) {
     this.#time = time;
     this.#random = random;
     this.#cluster = cluster;
     this.#isKept = isKept;
+    this.#counted = counted;
     this.#go(random.int(60, 400));
   }
 
@@ -60,7 +68,9 @@ export class Writers {
       // A session that was cut off never hears of its commit.
       if (host.server.starts !== starts || !host.isWritable) return false;
       if (!this.#isReplicated(host, end)) return true;
-      if (this.#isKept() && end > (this.acknowledged.get(branch) ?? 0n)) this.acknowledged.set(branch, end);
+      const isKept = this.#isKept();
+      this.#counted(isKept ? 'acknowledged writes in synchronous mode' : 'other acknowledged writes');
+      if (isKept && end > (this.acknowledged.get(branch) ?? 0n)) this.acknowledged.set(branch, end);
       return false;
     });
   }

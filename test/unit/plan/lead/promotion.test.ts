@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { ClusterKeys } from '../../../../src/domain/cluster.ts';
-import type { View } from '../../../../src/view/view.ts';
+import type { Failure, View } from '../../../../src/view/view.ts';
 import { aTerm, leadConfig, managed, managedKeys } from '../../../support/lead.ts';
 import { actionsOf, holdOf, kindsOf } from '../../../support/situations.ts';
-import { aKey, sessionOf } from '../../../support/turns.ts';
+import { aKey, nowMs, sessionOf } from '../../../support/turns.ts';
 
 const own = aTerm({ term: 40, leader: 'beta', timeline: null });
 const leader = aKey('beta', { createIndex: 40, modifyIndex: 40, session: sessionOf('beta') });
@@ -11,6 +11,11 @@ const leader = aKey('beta', { createIndex: 40, modifyIndex: 40, session: session
 /** `beta`, a standby whose agent has got the leader key in term 40. */
 function elected(keys: Partial<ClusterKeys> = {}, over: Parameters<typeof managed>[1] = {}): View {
   return managed('beta', { keys: managedKeys({ leader, terms: aKey([aTerm(), own]), ...keys }), ...over });
+}
+
+function promotionFailed(agoMs: number): ReadonlyMap<string, Failure> {
+  const lastAtMs = nowMs - agoMs;
+  return new Map([['promote', { count: 1, sinceMs: lastAtMs, lastAtMs, message: 'no', sqlstate: null }]]);
 }
 
 describe('a promotion', () => {
@@ -60,8 +65,14 @@ describe('a promotion', () => {
   });
 
   test('that failed makes the member give the key back', () => {
-    const failures = new Map([['promote', { count: 1, sinceMs: 0, lastAtMs: 0, message: 'no', sqlstate: null }]]);
+    const failures = promotionFailed(0);
     expect(kindsOf(elected({}, { view: { failures } }))).toContain('release_leader');
+  });
+
+  test('that failed in an earlier term is tried again once others have had their turn (seed 28 of the simulator)', () => {
+    const view = elected({}, { view: { failures: promotionFailed(30_000) } });
+    expect(kindsOf(view)).not.toContain('release_leader');
+    expect(kindsOf(view)).toContain('promote');
   });
 
   test('is followed by the timeline in the list, and by the record beside the data', () => {
