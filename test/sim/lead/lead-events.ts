@@ -196,6 +196,13 @@ export const sessionDestroyed: LeadEvent = (world, random) => {
   state.endSession(id);
 };
 
+/** Whoever hears of a change at all has heard of it by then. */
+const hearingMs = 2_000;
+
+function isHealthy({ mode, maxTripMs, lostAnswers }: LinkFaults): boolean {
+  return mode === 'ok' && maxTripMs === 0 && lostAnswers === 0;
+}
+
 /**
  * By hand, where the member that leads can see it: a key that is deleted has no lock delay, so nothing but its holder's
  * own watch keeps a second one from leading.
@@ -205,9 +212,7 @@ export const leaderKeyDeleted: LeadEvent = (world) => {
   const owner = state.ownerOf(state.keys.get(simKeys.leader)?.session ?? null);
   if (owner === null || world.consul.isFrozen) return;
   const member = world.member(owner);
-  const isWell =
-    member.consulLink.mode === 'ok' && member.consulLink.maxTripMs === 0 && member.process?.isFrozen === false;
-  if (!isWell || member.consulLink.lostAnswers > 0) return;
+  if (!isHealthy(member.consulLink) || member.process?.isFrozen !== false) return;
   world.trace.add('operator', 'deletes the leader key');
   member.sparedUntilMs = world.time.nowMs() + 15_000;
   state.transact(null, [{ verb: 'delete', key: simKeys.leader }]);
@@ -228,7 +233,26 @@ export const switchover: LeadEvent = (world, random) => {
 export const paused: LeadEvent = (world, random) => {
   if (world.config.pause) return;
   world.writeConfig({ ...world.config, pause: true });
-  world.time.in(random.int(2_000, 30_000), () => {
-    if (world.config.pause) world.writeConfig({ ...world.config, pause: false });
+  world.time.in(random.int(2_000, 15_000), () => {
+    resumed(world);
   });
 };
+
+/**
+ * The pause is over once whoever accepts writes can hear of it: a primary whose lease ran out in pause goes on, and nobody
+ * stops it before it knows (plan/SPEC.md, N6). Nothing goes wrong until it has heard.
+ */
+export function resumed(world: LeadWorld): void {
+  if (!world.config.pause) return;
+  const { time, consul, members } = world;
+  const hears = ({ process, agent, consulLink }: LeadMember): boolean =>
+    process?.isFrozen === false && isHealthy(consulLink) && agent?.turn?.view.consul.contact.kind === 'good';
+  if (!consul.running || members.some((member) => member.host.isWritable && !hears(member))) {
+    time.in(200, () => {
+      resumed(world);
+    });
+    return;
+  }
+  world.writeConfig({ ...world.config, pause: false });
+  world.sparedUntilMs = time.nowMs() + hearingMs;
+}

@@ -16,6 +16,7 @@ import {
   leaderKeyDeleted,
   type LeadEvent,
   paused,
+  resumed,
   serverDies,
   serverIsSlow,
   serverLinkFails,
@@ -137,8 +138,10 @@ function trouble(world: LeadWorld, random: Random, untilMs: number): void {
   const next = (): void => {
     if (world.time.nowMs() >= untilMs) return;
     const [what, event] = pickEvent(random);
-    world.tally.count(what);
-    event(world, random);
+    if (world.sparedUntilMs <= world.time.nowMs()) {
+      world.tally.count(what);
+      event(world, random);
+    }
     world.time.in(random.int(50, 2 * calmMs), next);
   };
   next();
@@ -160,7 +163,7 @@ function heal(world: LeadWorld): void {
   }
   // A request that nobody could carry out in all that trouble would be carried out now.
   world.consul.state.transact(null, [{ verb: 'delete', key: simKeys.failover }]);
-  world.writeConfig({ ...world.config, pause: false });
+  resumed(world);
 }
 
 function pickEvent(random: Random): readonly [what: string, event: LeadEvent] {

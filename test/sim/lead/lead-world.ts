@@ -102,6 +102,8 @@ export class LeadWorld {
   readonly members: readonly LeadMember[];
   config: LeadScopeConfig;
   isHealed = false;
+  /** Until then nothing goes wrong anywhere. */
+  sparedUntilMs = 0;
   #systems = 0;
   readonly #serverTripMs: number;
   readonly #lifelineMode: LifelineMode;

@@ -29,7 +29,12 @@ async function cluster() {
     while (await time.step(endMs));
   };
   const setup = { versionNum: 150_018, maxSlots: 10, walLevel: 'logical', keepBytes: 1_000_000_000n } as const;
-  const witness = { writable: () => undefined, drained: () => undefined, told: () => undefined, counted: () => undefined };
+  const witness = {
+    writable: () => undefined,
+    drained: () => undefined,
+    told: () => undefined,
+    counted: () => undefined,
+  };
   const [a, b, c] = ['a', 'b', 'c'].map((name) => new Host(time, random.fork(), { ...setup, name }, witness)) as [
     Host,
     Host,

@@ -39,8 +39,12 @@ export class SimProcess implements Life {
 
   /** The clocks of this process. `wallJumpMs`: how far somebody has set the wall clock off. */
   clock(wallJumpMs: () => number): Clock {
-    const { scheduler, monotonicMs, wallMs } = virtualClock(this.#time, this, this.originMs);
-    return { monotonicMs, wallMs: () => wallMs() + wallJumpMs(), scheduler };
+    const real = virtualClock(this.#time, this, this.originMs);
+    return {
+      monotonicMs: () => real.monotonicMs(),
+      wallMs: () => real.wallMs() + wallJumpMs(),
+      scheduler: real.scheduler,
+    };
   }
 
   /** Resolves when this process has its turn; never once it is dead. */
