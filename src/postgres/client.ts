@@ -13,6 +13,8 @@ export interface ConnectOptions {
   readonly statementTimeoutMs: number;
   /** A connection for replication commands; it takes statements without parameters only. */
   readonly replication?: boolean;
+  /** Called when somebody else ends the connection, once. */
+  readonly onLost?: () => void;
 }
 
 /** One connection that is used for one statement at a time. */
@@ -53,9 +55,10 @@ export async function connect(
         : { options: sessionOptions(options.statementTimeoutMs) }),
     };
     const ssl = address.host.startsWith('/') ? false : await tlsOptions(credentials.ssl);
-    return await open({ ...base, ssl }, verb, signal).catch((error: unknown) => {
+    const { onLost } = options;
+    return await open({ ...base, ssl }, verb, signal, onLost).catch((error: unknown) => {
       const mayBePlain = ssl !== false && (credentials.ssl.mode === 'prefer' || credentials.ssl.mode === 'allow');
-      if (mayBePlain && isWithoutTls(error)) return open({ ...base, ssl: false }, verb, signal);
+      if (mayBePlain && isWithoutTls(error)) return open({ ...base, ssl: false }, verb, signal, onLost);
       throw error;
     });
   } catch (error) {
@@ -104,13 +107,23 @@ async function tlsOptions(ssl: SslSettings): Promise<false | ConnectionOptions> 
   };
 }
 
-async function open(config: pg.ClientConfig, verb: string, signal: AbortSignal): Promise<Connection> {
+async function open(
+  config: pg.ClientConfig,
+  verb: string,
+  signal: AbortSignal,
+  onLost: (() => void) | undefined,
+): Promise<Connection> {
   if (signal.aborted) throw givenUp(verb);
   const client = new pg.Client(config);
   let open = true;
+  let isConnected = false;
+  const lost = (): void => {
+    if (open && isConnected) onLost?.();
+    open = false;
+  };
   // Without a listener an error between two statements would end the process.
-  client.on('error', () => (open = false));
-  client.on('end', () => (open = false));
+  client.on('error', lost);
+  client.on('end', lost);
   const close = async (): Promise<void> => {
     open = false;
     // Ends an answer that is still awaited, too.
@@ -118,6 +131,7 @@ async function open(config: pg.ClientConfig, verb: string, signal: AbortSignal):
   };
   try {
     await abortable(verb, client.connect(), signal, close);
+    isConnected = true;
   } catch (error) {
     void close();
     throw error;

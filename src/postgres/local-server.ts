@@ -42,7 +42,11 @@ export function createLocalServer(settings: LocalServerSettings): LocalServer {
       signal,
     );
 
-  const looker = createLooker((signal) => open({}, signal));
+  const lostHeard = new Set<() => void>();
+  const onLost = (): void => {
+    for (const heard of lostHeard) heard();
+  };
+  const looker = createLooker((signal) => open({ onLost }, signal));
   const pool = createPool({
     clock,
     ...poolLimits,
@@ -101,6 +105,10 @@ export function createLocalServer(settings: LocalServerSettings): LocalServer {
       systemIdentifier = row.systemIdentifier;
       await fileCopy.sawServerRunning();
       return serverLook(row, primaryTimeline(row) ?? (await timelineOfStandby(row, signal)), seen);
+    },
+    onLost: (heard) => {
+      lostHeard.add(heard);
+      return () => void lostHeard.delete(heard);
     },
     timelineHistory: async (timeline, signal) => {
       // The first timeline has no file.

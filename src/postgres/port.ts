@@ -9,6 +9,11 @@ import type { Role, ServerLook, ServerTrouble, SettingChange } from '../domain/s
 export interface LocalServer {
   /** One look at everything. Throws ServerError when the server cannot be asked. */
   look(signal: AbortSignal): Promise<ServerLook>;
+  /**
+   * Calls `heard` whenever the server, or something on the way to it, has ended the connection that looks are made on:
+   * then it is going, or gone. Returns what ends that.
+   */
+  onLost(heard: () => void): () => void;
   /** The file of the current timeline's history on a primary; empty on timeline 1. */
   timelineHistory(timeline: number, signal: AbortSignal): Promise<readonly TimelineSwitch[]>;
 

@@ -32,10 +32,23 @@ export function watchLocal({ server, managed, clock, pace$, nudge$ }: LocalWatch
     const error = (bug: unknown): void => subscriber.error(bug);
     inputs.add(pace$.subscribe({ next: (paceMs) => rhythm.setPace(paceMs), error }));
     inputs.add(nudge$.subscribe({ next: () => rhythm.nudge(), error }));
+    inputs.add(server.onLost(atMostEvery(lostPauseMs, clock, () => rhythm.nudge())));
     const emit: Emit = (news) => subscriber.next({ ...news, atMs: clock.monotonicMs(), wallMs: clock.wallMs() });
     look({ server, managed, clock }, rhythm, emit, stop.signal).catch(error);
     return inputs;
   });
+}
+
+/** Something on the way to the server that ends each connection must not make the looks a loop without a pause. */
+const lostPauseMs = 1_000;
+
+function atMostEvery(ms: number, clock: Clock, call: () => void): () => void {
+  let lastMs = -Infinity;
+  return () => {
+    if (clock.monotonicMs() - lastMs < ms) return;
+    lastMs = clock.monotonicMs();
+    call();
+  };
 }
 
 async function look(

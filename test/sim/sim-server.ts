@@ -71,6 +71,8 @@ export function simServer(
 
   return {
     look: (signal) => call(signal, () => lookAt(server, cluster.systemIdentifier, link.time.nowMs())),
+    // Its agents look often enough as it is.
+    onLost: () => () => undefined,
     timelineHistory: (_timeline, signal) => call(signal, () => historyOf(server)),
     createLogicalSlot: (wish, signal) => jobOnSlot(signal, creationJob(server, wish, changes)),
     copyFromTemplate: (wish, signal) => jobOnSlot(signal, templateCopyJob(server, wish, changes)),

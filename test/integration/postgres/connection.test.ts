@@ -8,6 +8,7 @@ import { defaultTimeouts } from '../../../src/postgres/settings.ts';
 import { freePort } from '../../../src/sandbox/ports.ts';
 import { type PostgresServer, startPrimary, startStandby } from '../../../src/sandbox/postgres-server.ts';
 import { Sandbox } from '../../../src/sandbox/processes.ts';
+import { eventually } from '../../support/eventually.ts';
 import { localServer, lookUntil, never, postgresUnderTest, superuser } from './servers.ts';
 
 const password = 'hunter2 with \\ and :';
@@ -54,6 +55,24 @@ describe.each(await postgresUnderTest())('connections to PostgreSQL $version', (
     expect(error).toMatchObject({ name: 'ServerError', trouble: 'refused', sqlstate: '28P01' });
     expect(describeError(error)).not.toContain('not-the-secret');
     await expect(connect(primary, { credentials: superuser }).look(never)).rejects.toThrow(/none is configured/);
+  });
+
+  test('tell when the server ends them, and not when they are closed or refused', async () => {
+    const server = connect(primary, { credentials: { ...superuser, password } });
+    let lost = 0;
+    const forget = server.onLost(() => (lost += 1));
+    await server.look(never);
+    const others = `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'slotkeeper'`;
+    await primary.query(others);
+    await eventually(() => lost === 1, { what: 'the loss to be heard' });
+    await server.look(never);
+    forget();
+    await primary.query(others);
+    const refused = connect(primary, { credentials: { ...superuser, password: 'wrong' } });
+    refused.onLost(() => (lost += 1));
+    await refused.look(never).catch(() => undefined);
+    await server.close();
+    expect(lost).toBe(1);
   });
 
   test('are told apart from the others by their name, and see only pg_catalog', async () => {

@@ -42,7 +42,7 @@ const standbyLook: ServerLook = {
   databases: [],
 };
 
-type Asked = Pick<LocalServer, 'look' | 'timelineHistory' | 'copyWasInterrupted' | 'readLedger'>;
+type Asked = Pick<LocalServer, 'look' | 'onLost' | 'timelineHistory' | 'copyWasInterrupted' | 'readLedger'>;
 
 /** A server as the port describes it, of which each answer can be chosen; what is not chosen is a healthy standby's. */
 function serverThat(answers: Partial<Asked>): LocalServer {
@@ -51,6 +51,7 @@ function serverThat(answers: Partial<Asked>): LocalServer {
   };
   return {
     look: () => Promise.resolve(standbyLook),
+    onLost: () => () => undefined,
     timelineHistory: () => Promise.resolve([]),
     copyWasInterrupted: () => Promise.resolve(false),
     readLedger: () => Promise.resolve(ledger),
@@ -108,6 +109,31 @@ describe('watching the local server', () => {
     await pass(600);
     expect(kinds().filter((kind) => kind === 'look')).toHaveLength(5);
     expect(kinds().filter((kind) => kind === 'ledger')).toHaveLength(1);
+  });
+
+  test('looks at once when the connection is lost, but not without a pause', async () => {
+    const heard = new Set<() => void>();
+    const onLost = (hear: () => void) => {
+      heard.add(hear);
+      return () => void heard.delete(hear);
+    };
+    const { kinds } = watch(serverThat({ onLost }), new BehaviorSubject(60_000));
+    const lose = (): void => heard.forEach((hear) => hear());
+    const looks = () => kinds().filter((kind) => kind === 'look').length;
+    await pass(0);
+    lose();
+    await pass(0);
+    expect(looks()).toBe(2);
+    lose();
+    await pass(999);
+    expect(looks()).toBe(2);
+    lose();
+    await pass(1);
+    lose();
+    await pass(0);
+    expect(looks()).toBe(3);
+    subscription.unsubscribe();
+    expect(heard.size).toBe(0);
   });
 
   test('has a pace of its own until it is told one, and keeps the last when no more are told', async () => {
