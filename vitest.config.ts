@@ -5,6 +5,23 @@ import { defineConfig } from 'vitest/config';
 const cores = availableParallelism();
 /** Tests that take minutes run with `npm run test:versions`, or where the environment asks for them. */
 const withLongOnes = (process.env['SLOTKEEPER_TEST_LONG'] ?? '') !== '';
+/** Faults of every kind in every phase take hours: `npm run test:faults`. */
+const withFaults = (process.env['SLOTKEEPER_TEST_FAULTS'] ?? '') !== '';
+/** A dozen processes and leases of seconds: with another cluster beside it on two cores, what is late is the machine. */
+const clusterWorkers = Math.max(1, Math.min(4, Math.floor(cores / 2)));
+
+const faultsProject = {
+  extends: true as const,
+  test: {
+    name: 'faults',
+    include: ['test/cluster/faults/*.test.ts'],
+    globalSetup: ['test/support/built.ts'],
+    testTimeout: 600_000,
+    hookTimeout: 300_000,
+    maxWorkers: clusterWorkers,
+    sequence: { groupOrder: 3 },
+  },
+};
 
 export default defineConfig({
   test: {
@@ -51,11 +68,11 @@ export default defineConfig({
           globalSetup: ['test/support/built.ts'],
           testTimeout: 180_000,
           hookTimeout: 180_000,
-          // a dozen processes and leases of seconds: with another cluster beside it on two cores, what is late is the machine
-          maxWorkers: Math.max(1, Math.min(4, Math.floor(cores / 2))),
+          maxWorkers: clusterWorkers,
           sequence: { groupOrder: 2 },
         },
       },
+      ...(withFaults ? [faultsProject] : []),
     ],
   },
 });

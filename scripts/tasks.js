@@ -80,6 +80,13 @@ const tasks = {
     const rows = JSON.parse(readFileSync(report, 'utf8'));
     for (const line of ['', ...versionTable(rows), '', `Also in ${relative(root, report)}.`]) console.log(line);
   },
+
+  /** Every fault in every phase of a managed cluster's life, and one report of what came of it. Arguments go to vitest. */
+  async 'test-faults'(args) {
+    process.env.SLOTKEEPER_TEST_FAULTS ??= '1';
+    process.env.SLOTKEEPER_FAULTS_REPORT ??= join(root, 'faults-report.json');
+    await tasks.test(['--project', 'faults', '--reporter=./scripts/faults-report.js', ...args]);
+  },
 };
 
 export async function main([name, ...args]) {

@@ -7,6 +7,8 @@ export interface ConsumerOptions {
   readonly publication: string;
   /** The connection URL of the server that is the primary now; null = there is none at the moment. */
   readonly findPrimary: () => Promise<string | null>;
+  /** After so long without a word from the server it looks for the primary again; never by default. */
+  readonly patienceMs?: number;
   /** Told of every row that arrives, also when it arrives again. */
   readonly onRow?: (row: number, values: Readonly<Record<string, unknown>>) => void;
 }
@@ -102,10 +104,22 @@ export class Consumer {
       client.query(
         `START_REPLICATION SLOT "${slot}" LOGICAL ${lsn} (proto_version '1', publication_names '${publication}')`,
       );
+    const patience = this.#expectWords(service);
     await service.subscribe(plugin, this.#options.slot).catch((error: unknown) => {
       this.lastTrouble = error instanceof Error ? error.message : 'unknown error';
     });
+    clearTimeout(patience);
     await service.destroy().catch(() => undefined);
+  }
+
+  /** Ends a stream on which nothing arrives any more, as `wal_receiver_timeout` does for a standby. */
+  #expectWords(service: LogicalReplicationService): NodeJS.Timeout | undefined {
+    const { patienceMs } = this.#options;
+    if (patienceMs === undefined) return undefined;
+    const timer = setTimeout(() => void service.destroy().catch(() => undefined), patienceMs);
+    const putOff = (): void => void timer.refresh();
+    service.on('start', putOff).on('data', putOff).on('heartbeat', putOff);
+    return timer;
   }
 
   #store(values: Readonly<Record<string, unknown>>): void {

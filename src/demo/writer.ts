@@ -8,6 +8,8 @@ export interface WriterOptions {
   readonly rowsPerSecond: number;
   /** The number of the first row; 1 by default. */
   readonly firstRow?: number;
+  /** After so long without an answer it looks for the primary again; it waits as long as it takes by default. */
+  readonly patienceMs?: number;
 }
 
 /**
@@ -54,6 +56,7 @@ export class Writer {
       connectionString: url,
       connectionTimeoutMillis: 2_000,
       application_name: 'demo-writer',
+      ...(this.#options.patienceMs === undefined ? {} : { query_timeout: this.#options.patienceMs }),
     });
     client.on('error', () => undefined);
     try {

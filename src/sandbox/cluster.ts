@@ -9,7 +9,7 @@ import { decodeDynamicConfig } from '../config/dynamic.ts';
 import { decodeKeys } from '../consul/codec.ts';
 import { scopeKeys, type ScopeKeys } from '../consul/keys.ts';
 import { createConsulClient, type ConsulClient } from '../consul/client.ts';
-import { startConsul, startConsulClient, type ConsulAgent, type ConsulConfig } from './consul-server.ts';
+import { startConsul, startConsulClient, type Address, type ConsulAgent, type ConsulConfig } from './consul-server.ts';
 import { findConsul, findPostgres } from './locate.ts';
 import { freePort } from './ports.ts';
 import { emptyServer, startPrimary, startStandby, type PostgresServer } from './postgres-server.ts';
@@ -40,6 +40,8 @@ export interface ClusterOptions {
   readonly consulClients?: boolean;
   /** Over what an agent's YAML says by default. */
   readonly agentConfig?: Readonly<Record<string, unknown>>;
+  /** Where the agent of a member reaches Consul; Consul itself by default. */
+  readonly consulFor?: (member: string, consul: Address) => Promise<Address>;
 }
 
 /** An agent in a process of its own, as a user runs it. */
@@ -191,7 +193,7 @@ async function setUpAgent(
   const restPort = await freePort();
   const configFile = join(folder, 'slotkeeper.yml');
   const logFile = join(folder, 'agent.log');
-  const { host, port } = consul.address;
+  const { host, port } = (await options.consulFor?.(spec.name, consul.address)) ?? consul.address;
   await writeFile(
     configFile,
     stringify({

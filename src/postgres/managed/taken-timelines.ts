@@ -21,11 +21,17 @@ export async function takeTimelines(directory: DataDirectory, newest: number): P
   if (missing.length > 0) await syncDirectory(directory.wal);
 }
 
-/** A standby that was not promoted after all has to be able to fetch the real ones. */
+/**
+ * A standby that was not promoted after all has to be able to fetch the real ones. Numbers below that of a real file stay
+ * taken: PostgreSQL looks for its newest timeline one number after the other and stops at the first that has no file, so
+ * that a standby with a gap there would not find the WAL it has received, nor know that it is behind.
+ */
 export async function giveTimelinesBack(directory: DataDirectory): Promise<void> {
-  for (const name of await historyFiles(directory)) {
+  // Of fixed width, so that they sort by number: the newest comes first.
+  for (const name of (await historyFiles(directory)).toSorted().toReversed()) {
     const path = join(directory.wal, name);
-    if ((await readFile(path, 'utf8')) === placeholder) await rm(path, { force: true });
+    if ((await readFile(path, 'utf8')) !== placeholder) return;
+    await rm(path, { force: true });
   }
 }
 
