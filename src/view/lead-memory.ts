@@ -24,6 +24,7 @@ export function noLeadMemory(nowMs: number): LeadMemory {
     downSinceMs: null,
     streamlessSinceMs: null,
     request: null,
+    offered: null,
     handover: null,
     followed: null,
     synchronous: new Map(),
@@ -39,10 +40,16 @@ export function leadAfterStart(view: View, action: Action): LeadMemory {
     // From the moment on in which it is asked for: the answer may never come.
     return { ...lead, deposed: { term, why: 'released' } };
   }
+  if (action.kind === 'acquire_leader') return { ...lead, offered: offerOf(view) };
   const isHandingOver = action.kind === 'stop_server' && action.mode === 'fast' && view.consul.keys?.failover != null;
   if (isHandingOver && term !== null) return { ...lead, handover: { term } };
   if (action.kind === 'follow') return { ...lead, followed: { upstream: action.plan.upstream, atMs: view.nowMs } };
   return letsWrite(action) ? { ...lead, mayWriteSinceMs: view.nowMs } : lead;
+}
+
+function offerOf(view: View): LeadMemory['offered'] {
+  const look = freshLook(view);
+  return look?.role === 'standby' ? { timeline: look.timeline, atMs: view.nowMs } : null;
 }
 
 /** What an action that has ended, well or not, changes. */

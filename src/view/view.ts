@@ -283,6 +283,8 @@ export interface LeadMemory {
   readonly streamlessSinceMs: number | null;
   /** The operator's request that is there, and since when. */
   readonly request: { readonly index: number; readonly sinceMs: number } | null;
+  /** The timeline of the standby that last went for the leader key, and when. */
+  readonly offered: { readonly timeline: number; readonly atMs: number } | null;
   /** The server was stopped to hand over in this term. */
   readonly handover: { readonly term: number } | null;
   /** Whom the server was last told to stream from: what has no effect is not repeated in a loop. */

@@ -63,6 +63,14 @@ export function failedPromotion(view: View): string | null {
   return `its promotion failed: ${failure.message}`;
 }
 
+/** That the standby is no more on the timeline with which it went for the leader key: it has less than it offered. */
+export function behindOffer(view: View): string | null {
+  const { offered } = view.memory.lead;
+  const timeline = freshLook(view)?.timeline ?? null;
+  if (offered === null || timeline === null || timeline >= offered.timeline) return null;
+  return `its server is on timeline ${timeline}, and was on ${offered.timeline} when it went for the leader key`;
+}
+
 function handedOver(view: View): string | null {
   const request = view.consul.keys?.failover?.value ?? null;
   const { vacant } = view.memory.lead;

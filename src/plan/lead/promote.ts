@@ -4,7 +4,7 @@ import { standbyClusterOf } from '../../view/standby-cluster.ts';
 import type { View } from '../../view/view.ts';
 import type { Intent } from '../intent.ts';
 import { act, hold } from '../intent.ts';
-import { newestTimeline } from './fitness.ts';
+import { behindOffer, newestTimeline } from './fitness.ts';
 import { isSyncReady } from './sync-mode.ts';
 import { isListed } from './terms.ts';
 
@@ -14,7 +14,7 @@ export function planPromotion(view: View): readonly Intent[] {
   const session = sessionId(view);
   if (term === null || session === null || freshLook(view)?.role !== 'standby') return [];
   if (standbyClusterOf(view) !== null) return [];
-  const why = waitsToWrite(view, term);
+  const why = waitsToWrite(view, term) ?? behindOffer(view);
   return why === null
     ? [act({ kind: 'promote', session, term, newestTimeline: newestTaken(view) })]
     : [hold('promotion', why)];

@@ -4,7 +4,7 @@ import type { View } from '../../view/view.ts';
 import type { Intent } from '../intent.ts';
 import { act, hold } from '../intent.ts';
 import { refusalOf } from '../refusal.ts';
-import { failedPromotion } from './fitness.ts';
+import { behindOffer, failedPromotion } from './fitness.ts';
 import { planFinalPosition } from './switchover.ts';
 
 /** A server that could not be started this often is left to be mended while somebody else leads. */
@@ -30,7 +30,7 @@ export function releaseBecause(view: View): string | null {
   const refusal = refusalOf(view);
   if (refusal !== null) return refusal;
   const look = freshLook(view);
-  if (look?.role === 'standby') return failedPromotion(view);
+  if (look?.role === 'standby') return failedPromotion(view) ?? lostTimeline(view);
   if (look !== null || view.running.has('server')) return null;
   const { disk } = view.local;
   if (disk === null) return null;
@@ -40,4 +40,12 @@ export function releaseBecause(view: View): string | null {
   const downMs = view.nowMs - (view.memory.lead.downSinceMs ?? view.nowMs);
   if (downMs >= configOf(view).lead.primaryStartTimeout * 1_000) return 'its server did not come back in time';
   return (view.failures.get('start_server')?.count ?? 0) >= mostStarts ? 'its server can not be started' : null;
+}
+
+/** What crashed on its way to lead has until then to replay what it had. */
+const replayMs = 10_000;
+
+function lostTimeline(view: View): string | null {
+  const { offered } = view.memory.lead;
+  return offered !== null && view.nowMs - offered.atMs >= replayMs ? behindOffer(view) : null;
 }

@@ -50,7 +50,7 @@ async function watch(
   found: Map<string, WritableRun>,
   ended: AbortSignal,
 ): Promise<void> {
-  for (; !ended.aborted; await delay(everyMs)) {
+  while (!ended.aborted) {
     const client = new pg.Client({
       connectionString: server.connUrl(),
       connectionTimeoutMillis: 1_000,
@@ -71,6 +71,7 @@ async function watch(
       ended.removeEventListener('abort', hangUp);
       hangUp();
     }
+    await delay(everyMs);
   }
 }
 

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { ClusterKeys } from '../../../../src/domain/cluster.ts';
+import { fold } from '../../../../src/view/fold.ts';
 import type { Failure, View } from '../../../../src/view/view.ts';
 import { aTerm, leadConfig, managed, managedKeys } from '../../../support/lead.ts';
 import { actionsOf, holdOf, kindsOf } from '../../../support/situations.ts';
-import { aKey, nowMs, sessionOf } from '../../../support/turns.ts';
+import { aKey, nowMs, nowWallMs, sessionOf } from '../../../support/turns.ts';
 
 const own = aTerm({ term: 40, leader: 'beta', timeline: null });
 const leader = aKey('beta', { createIndex: 40, modifyIndex: 40, session: sessionOf('beta') });
@@ -67,6 +68,28 @@ describe('a promotion', () => {
   test('that failed makes the member give the key back', () => {
     const failures = promotionFailed(0);
     expect(kindsOf(elected({}, { view: { failures } }))).toContain('release_leader');
+  });
+
+  test('remembers the timeline with which the standby went for the key', () => {
+    const session = sessionOf('beta');
+    const view = fold(managed('beta', { look: { timeline: 3 } }), {
+      kind: 'started',
+      action: { kind: 'acquire_leader', session },
+      atMs: nowMs,
+      wallMs: nowWallMs,
+    });
+    expect(view.memory.lead.offered).toEqual({ timeline: 3, atMs: nowMs });
+  });
+
+  test('waits until a standby that crashed is on the timeline again that it was on; else the key is given back', () => {
+    const crashed = (timeline: number, ageMs: number): View =>
+      elected({}, { look: { timeline }, lead: { offered: { timeline: 4, atMs: nowMs - ageMs } } });
+    expect(holdOf(crashed(2, 3_000), 'promotion')).toBe(
+      'its server is on timeline 2, and was on 4 when it went for the leader key',
+    );
+    expect(kindsOf(crashed(2, 3_000))).not.toContain('release_leader');
+    expect(kindsOf(crashed(2, 11_000))).toContain('release_leader');
+    expect(kindsOf(crashed(4, 11_000))).toContain('promote');
   });
 
   test('that failed in an earlier term is tried again once others have had their turn (seed 28 of the simulator)', () => {
