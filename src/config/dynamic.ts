@@ -150,6 +150,8 @@ function readSlots(
 
 function readSlot(name: string, value: unknown, place: Place): DeclaredSlot | typeof wrong {
   const named = isDeclarable(name, place);
+  // Patroni takes any empty value, 0 and false too, for a physical slot.
+  if (!holdsAnything(value)) return named ? { type: 'physical' } : wrong;
   if (!isMap(value))
     return refuse(place, 'type', value, 'an object with type, and for a logical slot database and plugin');
   const isLogical = ['database', 'plugin', 'failover'].some((key) => !isAbsent(ownValue(value, key)));

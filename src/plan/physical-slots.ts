@@ -1,9 +1,15 @@
 import type { Lsn } from '../domain/lsn.ts';
+import type { PhysicalSlot } from '../domain/slot.ts';
 import { slotNameFromMemberName } from '../domain/slot.ts';
 import type { ServerLook } from '../domain/server.ts';
 import { positionOf } from '../domain/server.ts';
-import { minLsn } from '../domain/lsn.ts';
+import { maxLsn, minLsn } from '../domain/lsn.ts';
+import type { Key, Member } from '../domain/cluster.ts';
+import { leaderName } from '../domain/cluster.ts';
+import type { SlotUse } from '../view/physical-slots.ts';
+import { wantedPhysicalSlots } from '../view/physical-slots.ts';
 import {
+  configOf,
   currentStatus,
   findSlot,
   freshLook,
@@ -12,7 +18,6 @@ import {
   isTransient,
   physicalSlots,
 } from '../view/select.ts';
-import { declaredPhysicalNames } from '../view/verdict.ts';
 import type { View } from '../view/view.ts';
 import { hasRoom, roomProblem } from './budget.ts';
 import type { Intent } from './intent.ts';
@@ -29,8 +34,8 @@ export function planStandbyPhysicalSlots(view: View): readonly Intent[] {
   if (look?.role !== 'standby' || view.config === null || view.ledger === null || severalPrimaries(view) !== null)
     return [];
   const intents: Intent[] = [];
-  const declared = declaredPhysicalNames(view);
-  for (const name of declared) {
+  const wanted = wantedPhysicalSlots(view);
+  for (const name of wanted.keys()) {
     if (findSlot(look, name) !== undefined) continue;
     intents.push(
       hasRoom(look, 1)
@@ -40,30 +45,55 @@ export function planStandbyPhysicalSlots(view: View): readonly Intent[] {
   }
   for (const slot of physicalSlots(look)) {
     const isOurs = view.ledger.slots.get(slot.name)?.made === true;
-    const { slots, ignoreSlots } = view.config;
-    if (
-      !isOurs ||
-      slots.has(slot.name) ||
-      declared.includes(slot.name) ||
-      isTransient(slot) ||
-      isIgnored(ignoreSlots, slot)
-    )
-      continue;
-    intents.push(dropUnused(view, slot, 'it was taken out of the configuration'));
+    if (!isOurs || wanted.has(slot.name) || isTransient(slot) || isIgnored(view.config.ignoreSlots, slot)) continue;
+    intents.push(dropUnused(view, slot, 'nothing is to stream through it from here'));
   }
   return intents;
 }
 
 /**
- * Idle declared physical slots move along with whoever they are for: a member's slot with what the member has, on
- * whichever server it does not stream from; any other one, on standbys, with its position on the primary.
+ * A slot keeps the xmin of its member's feedback when the member goes on elsewhere, and nothing would ever move it: dead
+ * rows stay on the primary for as long (FACTS 2). It is made anew, without one. On a primary only what slotkeeper made.
+ */
+export function planForgottenXmin(view: View): readonly Intent[] {
+  const look = freshLook(view);
+  if (look === null || !holdsMemberSlots(view, look)) return [];
+  const intents: Intent[] = [];
+  for (const [name, use] of wantedPhysicalSlots(view)) {
+    const slot = findSlot(look, name);
+    if (slot?.type !== 'physical' || !isForgotten(view, slot, use)) continue;
+    if (look.role === 'primary' && view.ledger?.slots.get(name)?.made !== true) continue;
+    intents.push(dropUnused(view, slot, 'it holds the xmin of a member that streams from elsewhere now'));
+  }
+  return intents;
+}
+
+/** Whether it is known who leads, so that it is known who streams from where; not in the moment of a promotion. */
+function holdsMemberSlots(view: View, look: ServerLook): boolean {
+  const { keys } = view.consul;
+  const isLed = keys !== null && leaderName(keys) !== null && view.consul.contact.kind === 'good';
+  return isLed && holdsLeader(view) === (look.role === 'primary');
+}
+
+function isForgotten(view: View, slot: PhysicalSlot, use: SlotUse): boolean {
+  if (use !== 'elsewhere' || slot.active || (slot.xmin === null && slot.catalogXmin === null)) return false;
+  if (isTransient(slot) || isIgnored(configOf(view).ignoreSlots, slot)) return false;
+  return membersOf(view, slot.name).every(({ value, session }) => {
+    const upstream = value?.extras?.upstream ?? null;
+    return session !== null && upstream !== view.self.name && (value?.role !== 'replica' || upstream !== null);
+  });
+}
+
+/**
+ * Idle physical slots move along with whoever they are for: a member's slot with what the member has, on whichever server
+ * it does not stream from; any one, on standbys, with its position on the primary.
  */
 export function planPhysicalAdvances(view: View): readonly Intent[] {
   const look = freshLook(view);
   if (look === null || severalPrimaries(view) !== null) return [];
   if (look.role === 'primary' && !holdsLeader(view)) return [];
   const intents: Intent[] = [];
-  for (const name of declaredPhysicalNames(view)) {
+  for (const name of wantedPhysicalSlots(view).keys()) {
     const slot = findSlot(look, name);
     if (slot?.type !== 'physical' || slot.active || slot.restartLsn === null) continue;
     const target = targetOf(view, look, name);
@@ -75,15 +105,24 @@ export function planPhysicalAdvances(view: View): readonly Intent[] {
   return intents;
 }
 
+/**
+ * What its member has, and what is published of it, are both on that member's disk: the further one is the newer word. Where
+ * two members share a slot it is kept for the one that is behind.
+ */
 function targetOf(view: View, look: ServerLook, name: string): Lsn | null {
   const here = positionOf(look);
   if (here === null) return null;
-  for (const [member, key] of view.consul.keys?.members ?? []) {
-    if (slotNameFromMemberName(member) !== name) continue;
-    // What is replayed is there for good; a member of Patroni says `xlog_location` only.
-    const has = key.value?.replayLsn ?? key.value?.xlogLocation ?? null;
-    return has === null ? null : minLsn(has, here);
-  }
+  // What is replayed is there for good; a member of Patroni says `xlog_location` only.
+  const ofMembers = membersOf(view, name).map(({ value }) => value?.replayLsn ?? value?.xlogLocation ?? null);
   const published = look.role === 'standby' ? currentStatus(view.consul.keys)?.slots.get(name) : undefined;
-  return published === undefined ? null : minLsn(published, here);
+  const isShared = ofMembers.length > 1;
+  if (isShared && ofMembers.includes(null)) return null;
+  const known = [...ofMembers, published ?? null].filter((lsn) => lsn !== null);
+  return known.length === 0 ? null : minLsn(known.reduce(isShared ? minLsn : maxLsn), here);
+}
+
+function membersOf(view: View, slot: string): readonly Key<Member>[] {
+  return [...(view.consul.keys?.members ?? [])]
+    .filter(([member]) => slotNameFromMemberName(member) === slot)
+    .map(([, key]) => key);
 }

@@ -17,7 +17,7 @@ import { planLeadership } from './leadership.ts';
 import { planNativePrimary } from './native-primary.ts';
 import { planNative } from './native.ts';
 import { lookAgainMs } from './pace.ts';
-import { planPhysicalAdvances, planStandbyPhysicalSlots } from './physical-slots.ts';
+import { planForgottenXmin, planPhysicalAdvances, planStandbyPhysicalSlots } from './physical-slots.ts';
 import { planPrimarySlots } from './primary-slots.ts';
 import { problemsOf } from './problems.ts';
 import { planMember, planPublications, wantedMember } from './publish.ts';
@@ -91,6 +91,7 @@ function planLocal(view: View): readonly Intent[] {
     ...planSnapshots(view),
     ...planStandbySlots(view),
     ...planStandbyPhysicalSlots(view),
+    ...planForgottenXmin(view),
     ...planPhysicalAdvances(view),
   ];
 }

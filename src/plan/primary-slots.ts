@@ -6,7 +6,7 @@ import { formatLsn } from '../domain/lsn.ts';
 import { isTemplateName } from '../domain/template.ts';
 import { majorOf } from '../domain/version.ts';
 import { templatesSince } from '../view/method.ts';
-import { declaredPhysicalNames } from '../view/verdict.ts';
+import { wantedPhysicalSlots } from '../view/physical-slots.ts';
 import { configOf, findSlot, freshLook, isIgnored, isTransient, physicalSlots } from '../view/select.ts';
 import type { View } from '../view/view.ts';
 import { hasRoom, roomProblem } from './budget.ts';
@@ -34,7 +34,7 @@ export function planPrimarySlots(view: View): readonly Intent[] {
     if (slot === undefined) intents.push(createLogical(view, look, name, declared));
     else if (slot.type === 'logical') intents.push(...replaceLost(view, look, slot));
   }
-  for (const name of declaredPhysicalNames(view)) {
+  for (const name of wantedPhysicalSlots(view).keys()) {
     if (findSlot(look, name) === undefined) {
       intents.push(
         hasRoom(look, 1)
@@ -188,7 +188,7 @@ function dropUndeclared(view: View, look: ServerLook): Intent[] {
     // Made anew by somebody else, under the name of one that was ours.
     const isOther = slot.type === 'logical' && isOtherIdentity(known?.identity ?? null, slot.identity);
     if (known?.made !== true || isOther || config.slots.has(slot.name) || followed.has(slot.name)) continue;
-    if (slot.type === 'physical' && declaredPhysicalNames(view).includes(slot.name)) continue;
+    if (slot.type === 'physical' && wantedPhysicalSlots(view).has(slot.name)) continue;
     if (isTransient(slot) || (isIgnored(config.ignoreSlots, slot) && !isTemplateName(slot.name))) continue;
     const why = isTemplateName(slot.name) ? 'a primary needs no template' : 'it was taken out of the configuration';
     intents.push(dropUnused(view, slot, why));

@@ -6,12 +6,13 @@ import { minLsn } from '../domain/lsn.ts';
 import type { ServerLook } from '../domain/server.ts';
 import { matchesFilter } from '../domain/slot-filter.ts';
 import type { LogicalSlot } from '../domain/slot.ts';
-import { invalidationOf } from '../domain/slot.ts';
+import { invalidationOf, slotNameFromMemberName } from '../domain/slot.ts';
 import { isTemplateName } from '../domain/template.ts';
 import { majorOf } from '../domain/version.ts';
 import { isMarkedSoon } from '../view/marks.ts';
 import { templatesSince } from '../view/method.ts';
 import { retainedSlots } from '../view/member-slots.ts';
+import { hasMemberSlots, wantedPhysicalSlots } from '../view/physical-slots.ts';
 import { configOf, findSlot, freshLook, isIgnored, isTransient, logicalSlots, physicalSlots } from '../view/select.ts';
 import type { View } from '../view/view.ts';
 import { gateReport } from './standby-gate.ts';
@@ -57,10 +58,7 @@ export function wantedStatus(view: View): Status | null {
   const followed = followedOnPrimary(view, look);
   const slots = new Map<string, Lsn>();
   for (const slot of followed) if (slot.confirmedFlushLsn !== null) slots.set(slot.name, slot.confirmedFlushLsn);
-  for (const slot of physicalSlots(look)) {
-    const isDeclared = configOf(view).slots.get(slot.name)?.type === 'physical';
-    if (isDeclared && slot.restartLsn !== null) slots.set(slot.name, slot.restartLsn);
-  }
+  for (const [name, lsn] of physicalPositions(view, look, look.currentLsn)) slots.set(name, lsn);
   const extras: StatusExtras = {
     term: leader.modifyIndex,
     timeline: look.timeline,
@@ -72,6 +70,21 @@ export function wantedStatus(view: View): Status | null {
     gate: gateReport(view),
   };
   return { optime: look.currentLsn, slots, retainSlots: retainedSlots(view), extras };
+}
+
+/** Those of declared slots, and where slots are kept for members those of the members, so that standbys move theirs along. */
+function physicalPositions(view: View, look: ServerLook, currentLsn: Lsn): ReadonlyMap<string, Lsn> {
+  const { slots, lead } = configOf(view);
+  const isOfMembers = hasMemberSlots(view) && lead.memberSlotsTtl > 0;
+  const positions = new Map<string, Lsn>();
+  for (const slot of physicalSlots(look)) {
+    const isDeclared = slots.get(slot.name)?.type === 'physical';
+    const isPublished = isDeclared || (isOfMembers && wantedPhysicalSlots(view).has(slot.name));
+    if (isPublished && slot.restartLsn !== null) positions.set(slot.name, slot.restartLsn);
+  }
+  // The standbys keep a slot for this server, which has all that it has written.
+  if (isOfMembers) positions.set(slotNameFromMemberName(view.self.name), currentLsn);
+  return positions;
 }
 
 /**
@@ -162,6 +175,7 @@ export function statusChange(before: Status | null, wanted: Status): StatusChang
   if (!sameKeys(from.lost, to.lost) || !sameKeys(from.logical, to.logical) || !sameKeys(from.physical, to.physical))
     return 'slots';
   if (!sameKeys(before.slots, wanted.slots) || !equal(from.gate, to.gate)) return 'slots';
+  if (!equal(before.retainSlots, wanted.retainSlots)) return 'slots';
   for (const [name, slot] of to.logical) if (isOther(from.logical.get(name), slot)) return 'slots';
   for (const [name, slot] of to.physical) if (isOtherLink(from.physical.get(name), slot)) return 'slots';
   // A cascade's new slot is not ready before it; it moves as seldom as members say something new.

@@ -168,27 +168,24 @@ function addressIn(url: string | null): Address | null {
   };
 }
 
-/** Why this member is to have no logical slots; null = it is. Holds for everything that streams through it too. */
+/**
+ * Why this member is to have no logical slots; null = it is. What streams from a member that does not stream itself has
+ * none either: nothing tells the primary which rows it needs. One that is never promoted hands that on.
+ */
 export const excludedBecause = onceForEach((view: View): string | null => {
-  const own = exclusionOf(view.self.tags.nofailover, view.self.tags.nostream);
-  if (own !== null) return `this member is tagged ${own}`;
+  const { nofailover, nostream } = view.self.tags;
+  if (nofailover || nostream) return `this member is tagged ${nofailover ? 'nofailover' : 'nostream'}`;
   const keys = view.consul.keys;
   const seen = new Set<string>([view.self.name]);
   for (let upstream = ownUpstream(view); upstream !== null && keys !== null && !seen.has(upstream);) {
     seen.add(upstream);
     if (upstream === leaderName(keys)) return null;
     const member = keys.members.get(upstream)?.value ?? null;
-    const tag = member === null ? null : exclusionOf(member.tags.nofailover, member.tags.nostream);
-    if (tag !== null) return `${upstream}, which this member streams from, is tagged ${tag}`;
+    if (member?.tags.nostream === true) return `${upstream}, which this member streams from, is tagged nostream`;
     upstream = member?.extras?.upstream ?? null;
   }
   return null;
 });
-
-function exclusionOf(nofailover: boolean, nostream: boolean): string | null {
-  if (nofailover) return 'nofailover';
-  return nostream ? 'nostream' : null;
-}
 
 /** Whether a write or change of this lane has not been observed yet. A lost observation is not waited for forever. */
 export function isUnconfirmed(view: View, lane: string): boolean {

@@ -1,15 +1,14 @@
-import { onceForEach } from '../base/once.ts';
 import type { LostSlot } from '../domain/cluster.ts';
 import { formatLsn } from '../domain/lsn.ts';
 import type { ServerLook } from '../domain/server.ts';
 import type { LogicalSlot, SlotVerdict, Verdict } from '../domain/slot.ts';
-import { invalidationOf, slotNameFromMemberName } from '../domain/slot.ts';
+import { invalidationOf } from '../domain/slot.ts';
 import { isTemplateName } from '../domain/template.ts';
 import { majorOf } from '../domain/version.ts';
 import { undecodableBecause } from './decodable.ts';
 import { mayRestartFor, methodOf, templatesSince } from './method.ts';
-import { memberSlotNames } from './member-slots.ts';
 import { nativeVerdict } from './native.ts';
+import { wantedPhysicalSlots } from './physical-slots.ts';
 import { unprotectedBecause } from './protection.ts';
 import type { FollowedSlot } from './select.ts';
 import {
@@ -104,7 +103,7 @@ function onStandby(view: View, look: ServerLook): SlotVerdict[] {
 function declaredPhysical(view: View, look: ServerLook): SlotVerdict[] {
   const verdicts: SlotVerdict[] = [];
   const present = new Map(physicalSlots(look).map((slot) => [slot.name, slot]));
-  for (const name of declaredPhysicalNames(view)) {
+  for (const name of wantedPhysicalSlots(view).keys()) {
     const slot = present.get(name);
     const verdict: Verdict =
       slot === undefined
@@ -118,19 +117,6 @@ function declaredPhysical(view: View, look: ServerLook): SlotVerdict[] {
   }
   return verdicts;
 }
-
-/**
- * The physical slots that this server is to have: all that are declared, and those of the other members where slotkeeper
- * manages the servers; but not the one through which it would stream from itself.
- */
-export const declaredPhysicalNames = onceForEach((view: View): readonly string[] => {
-  const own = view.local.look?.settings.primarySlotName ?? '';
-  const mine = slotNameFromMemberName(view.self.name);
-  const { slots } = configOf(view);
-  const declared = [...slots].filter(([, slot]) => slot.type === 'physical').map(([name]) => name);
-  const ofMembers = memberSlotNames(view).filter((name) => !slots.has(name));
-  return [...declared, ...ofMembers].filter((name) => name !== mine && name !== own);
-});
 
 function verdictOnStandby(
   view: View,

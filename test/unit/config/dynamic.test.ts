@@ -87,6 +87,10 @@ describe('the cluster configuration', () => {
     expect([...(config?.slots.keys() ?? [])]).toEqual(['a']);
   });
 
+  it.each([0, false, '', {}, []])('takes the empty value %j for a physical slot', (value) => {
+    expect(decode({ slots: { a: value } }).config?.slots).toEqual(new Map([['a', { type: 'physical' }]]));
+  });
+
   it.each(['permanent_slots', 'permanent_replication_slots'])('knows the old name %s of slots', (key) => {
     const { config } = decode({ [key]: { old: { type: 'physical' } }, slots: { unseen: { type: 'physical' } } });
     expect([...(config?.slots.keys() ?? [])]).toEqual(['old']);

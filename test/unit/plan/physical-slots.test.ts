@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import type { ClusterKeys } from '../../../src/domain/cluster.ts';
+import { noTags } from '../../../src/domain/config.ts';
 import type { View } from '../../../src/view/view.ts';
+import { managed, managedKeys, vacantKeys } from '../../support/lead.ts';
 import { aConfig, actionsOf, after, done, kindsOf, later, withLook } from '../../support/situations.ts';
-import { aKey, aMember, aPhysicalSlot, aStandbyLook, nowMs, someKeys } from '../../support/turns.ts';
+import { aKey, aLedger, aMember, aPhysicalSlot, aStandbyLook, aStatus, nowMs, someKeys } from '../../support/turns.ts';
 
 const physical = { type: 'physical' } as const;
 const config = aConfig({
@@ -50,5 +53,67 @@ describe('idle declared physical slots', () => {
     ]);
     expect(kindsOf(moved)).not.toContain('advance_physical_slot');
     expect(kindsOf(later(moved, 5_000))).toContain('advance_physical_slot');
+  });
+});
+
+describe('an idle slot that still has the xmin of its member', () => {
+  const tags = { ...noTags, replicatefrom: 'beta' };
+  const cascade = aMember('gamma', { tags, extras: { ...aMember('gamma').extras!, upstream: 'beta' } });
+  const members = (member: typeof cascade) =>
+    new Map([...someKeys().members, ['gamma', aKey(member, { session: 's' })]]);
+  const view = (name: string, slot: Parameters<typeof aPhysicalSlot>[0] = {}, member = cascade, made = true) => {
+    const look = { slots: [aPhysicalSlot({ name: 'gamma', active: false, xmin: 700, ...slot })] };
+    const known = { made, decodable: false, firstRestartLsn: null, incarnation: null, identity: null };
+    const ledger = aLedger(name, { slots: new Map([['gamma', known]]) });
+    return managed(name, { keys: managedKeys({ members: members(member) }), look, view: { ledger } });
+  };
+  const dropped = (it: View) => actionsOf(it, 'drop_slot').map(({ slot }) => slot);
+  const cases: readonly (readonly [string, View, readonly string[]])[] = [
+    ['is made anew on the primary, whose member streams from another', view('alpha'), ['gamma']],
+    ['stays where its member is to stream from', view('beta'), []],
+    ['stays while it is in use', view('alpha', { active: true }), []],
+    ['stays without one', view('alpha', { xmin: null, catalogXmin: null }), []],
+    ['stays on a primary where slotkeeper did not make it', view('alpha', {}, cascade, false), []],
+    [
+      'stays while its member has no source',
+      view('alpha', {}, { ...cascade, extras: { ...cascade.extras!, upstream: null } }),
+      [],
+    ],
+    [
+      'is made anew on a standby, too',
+      managed('beta', { look: { slots: [aPhysicalSlot({ name: 'alpha', active: false })] } }),
+      ['alpha'],
+    ],
+    [
+      'stays while nobody leads',
+      managed('beta', { keys: vacantKeys(), look: { slots: [aPhysicalSlot({ name: 'alpha', active: false })] } }),
+      [],
+    ],
+  ];
+  test.each(cases)('%s', (_name, it, expected) => {
+    expect(dropped(it)).toEqual(expected);
+  });
+});
+
+describe('idle slots of members', () => {
+  const slots = [aPhysicalSlot({ name: 'gamma', active: false, xmin: null, catalogXmin: null })];
+  const keysWith = (replayLsn: bigint, published: bigint) =>
+    managedKeys({
+      members: new Map([...managedKeys().members, ['gamma', aKey(aMember('gamma', { replayLsn }), { session: 's' })]]),
+      status: aKey(aStatus({ slots: new Map([['gamma', published]]) })),
+    });
+  const moved = (keys: ClusterKeys, replayedLsn = 0x4f00n) =>
+    actionsOf(managed('beta', { keys, look: { slots, replayedLsn } }), 'advance_physical_slot').map((it) => it.target);
+
+  test('move with the newer of what the member and the primary say', () => {
+    expect(moved(keysWith(0x4500n, 0x4600n))).toEqual([0x4600n]);
+    expect(moved(keysWith(0x4700n, 0x4600n))).toEqual([0x4700n]);
+    expect(moved(keysWith(0x4700n, 0x4600n), 0x4400n)).toEqual([0x4400n]);
+  });
+
+  test('that two members share move with the one that is behind', () => {
+    const keys = keysWith(0x4700n, 0x4600n);
+    const other = aKey(aMember('Gamma', { replayLsn: 0x4300n }), { session: 's' });
+    expect(moved({ ...keys, members: new Map(keys.members).set('Gamma', other) })).toEqual([0x4300n]);
   });
 });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { noTags } from '../../../src/domain/config.ts';
 import { problemsOf } from '../../../src/plan/problems.ts';
 import type { View } from '../../../src/view/view.ts';
 import {
@@ -18,6 +19,7 @@ import {
   aLogicalSlot,
   aPhysicalSlot,
   aPrimaryLook,
+  aSelf,
   aView,
   nowMs,
   someKeys,
@@ -154,8 +156,10 @@ test('declared physical slots are made everywhere but on the member that they ar
     ]),
   });
   const names = (view: View) => actionsOf(view, 'create_physical_slot').map((action) => action.slot);
-  expect(names(withLook('alpha', { slots: [] }, { config }))).toEqual(['beta', 'archive']);
+  expect(names(withLook('alpha', { slots: [] }, { config }))).toEqual(['archive', 'beta']);
   expect(names(withLook('beta', { slots: [] }, { config }))).toEqual(['alpha', 'archive']);
+  const last = aSelf('beta', { tags: { ...noTags, nofailover: true } });
+  expect(names(withLook('beta', { slots: [] }, { config, self: last }))).toEqual([]);
 });
 
 test('a slot of another kind under a declared name is a conflict that is told', () => {

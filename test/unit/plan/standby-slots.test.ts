@@ -18,6 +18,7 @@ import {
   aKey,
   aLogicalReport,
   aLogicalSlot,
+  aMember,
   aPhysicalSlot,
   aSelf,
   aStandbyLook,
@@ -213,6 +214,17 @@ describe('dropping what nobody follows (S4)', () => {
       { kind: 'drop_slot', slot: 'orders', type: 'logical', role: 'standby', why: 'nobody follows it' },
     ]);
     expect(holdOf(view, 'slots')).toBe(`this member is tagged ${tag}`);
+  });
+
+  test.each([
+    ['nofailover', undefined],
+    ['nostream', 'gamma, which this member streams from, is tagged nostream'],
+  ])('one that streams from a member tagged %s', (tag, why) => {
+    const gamma = aMember('gamma', { tags: { ...noTags, [tag]: true } });
+    const receiver = { ...aStandbyLook().receiver!, senderHost: 'gamma.test' };
+    const keys = { members: new Map([...someKeys().members, ['gamma', aKey(gamma)]]) };
+    const consul = { contact: { kind: 'good', atMs: 0 } as const, keys: someKeys(keys) };
+    expect(holdOf(withLook('beta', { receiver }, { config: aConfig(), consul }), 'slots')).toBe(why);
   });
 });
 
