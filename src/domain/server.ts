@@ -31,6 +31,8 @@ export interface ServerSettings {
   readonly hotStandbyFeedback: boolean;
   /** Empty = streams without a slot. */
   readonly primarySlotName: string;
+  /** Whether there is a `restore_command`; false below PostgreSQL 12, where it can't be asked for. */
+  readonly restoresFromArchive: boolean;
   /** Where `primary_conninfo` points; never the whole string, it holds a password. */
   readonly upstreamHost: string | null;
   readonly upstreamPort: number | null;
@@ -116,9 +118,11 @@ export function furthestOf({ role, currentLsn, receivedLsn, replayedLsn }: Serve
   return receivedLsn > replayedLsn ? receivedLsn : replayedLsn;
 }
 
-/** Patroni's word for where a standby gets its WAL from; null = a primary, or a standby that does not stream. */
-export function replicationStateOf(look: ServerLook): 'streaming' | null {
-  return look.role === 'standby' && look.receiver?.status === 'streaming' ? 'streaming' : null;
+/** Patroni's words for where a standby gets its WAL from; null = a primary, or a standby that gets none. */
+export function replicationStateOf({ role, receiver, settings }: ServerLook): string | null {
+  if (role === 'primary') return null;
+  if (receiver?.status === 'streaming') return 'streaming';
+  return settings.restoresFromArchive ? 'in archive recovery' : null;
 }
 
 /** Why a look failed, as far as it can be told apart. */

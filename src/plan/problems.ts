@@ -155,7 +155,7 @@ function standbyProblems(view: View, look: ServerLook): Problem[] {
   const followed = followedSlots(view) ?? [];
   if (followed.length === 0 && !needsFeedback(view)) return [];
   const problems: Problem[] = [];
-  if (look.settings.primarySlotName === '') {
+  if (look.settings.primarySlotName === '' && needsFeedback(view)) {
     const name = slotNameFromMemberName(view.self.name);
     problems.push({
       code: 'primary_slot_name',

@@ -60,6 +60,7 @@ function settingsOf(row: LookRow['settings']): ServerSettings {
     maxWalSenders: row.maxWalSenders,
     hotStandbyFeedback: row.hotStandbyFeedback,
     primarySlotName: row.primarySlotName ?? '',
+    restoresFromArchive: row.restoreCommand,
     upstreamHost: upstream?.host ?? null,
     upstreamPort: upstream?.port ?? null,
     upstreamDatabase: conninfo === null ? null : databaseOf(conninfo),

@@ -39,6 +39,7 @@ export function lookAt(server: PgServer, systemIdentifier: string, nowWallMs: nu
       maxWalSenders: 10,
       hotStandbyFeedback: server.feedbackOn,
       primarySlotName: server.primarySlotName,
+      restoresFromArchive: false,
       upstreamHost: server.upstream?.name ?? null,
       upstreamPort: server.upstream === null ? null : 5432,
       upstreamDatabase: server.upstreamDatabase,

@@ -100,6 +100,7 @@ export function aPrimaryLook(over: Partial<ServerLook> = {}): ServerLook {
       maxWalSenders: 10,
       hotStandbyFeedback: false,
       primarySlotName: '',
+      restoresFromArchive: false,
       upstreamHost: null,
       upstreamPort: null,
       upstreamDatabase: null,

@@ -51,6 +51,7 @@ const lookRow = z.object({
     maxWalSenders: z.number(),
     hotStandbyFeedback: z.boolean(),
     primarySlotName: z.string().nullable(),
+    restoreCommand: z.boolean(),
     primaryConninfo: z.string().nullable(),
     syncReplicationSlots: z.boolean().nullable(),
     synchronizedStandbySlots: z.string().nullable(),
@@ -179,6 +180,7 @@ SELECT pg_catalog.json_build_object(
     'maxWalSenders', pg_catalog.current_setting('max_wal_senders')::int,
     'hotStandbyFeedback', pg_catalog.current_setting('hot_standby_feedback')::boolean,
     'primarySlotName', pg_catalog.current_setting('primary_slot_name', true),
+    'restoreCommand', coalesce(pg_catalog.current_setting('restore_command', true), '') <> '',
     'primaryConninfo', CASE WHEN pg_catalog.pg_has_role('pg_read_all_settings', 'USAGE')
       THEN pg_catalog.current_setting('primary_conninfo', true) END,${newerSettings(major)}),
   'privileges', (

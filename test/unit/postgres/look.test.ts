@@ -9,6 +9,7 @@ const settings: LookRow['settings'] = {
   maxWalSenders: 10,
   hotStandbyFeedback: false,
   primarySlotName: null,
+  restoreCommand: false,
   primaryConninfo: null,
   syncReplicationSlots: null,
   synchronizedStandbySlots: null,

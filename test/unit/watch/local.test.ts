@@ -27,6 +27,7 @@ const standbyLook: ServerLook = {
     maxWalSenders: 10,
     hotStandbyFeedback: true,
     primarySlotName: '',
+    restoresFromArchive: false,
     upstreamHost: null,
     upstreamPort: null,
     upstreamDatabase: null,
