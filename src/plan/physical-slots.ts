@@ -45,7 +45,9 @@ export function planStandbyPhysicalSlots(view: View): readonly Intent[] {
   }
   for (const slot of physicalSlots(look)) {
     const isOurs = view.ledger.slots.get(slot.name)?.made === true;
-    if (!isOurs || wanted.has(slot.name) || isTransient(slot) || isIgnored(view.config.ignoreSlots, slot)) continue;
+    const isDeclared = view.config.slots.has(slot.name) && !view.self.tags.nofailover;
+    if (!isOurs || isDeclared || wanted.has(slot.name) || isTransient(slot) || isIgnored(view.config.ignoreSlots, slot))
+      continue;
     intents.push(dropUnused(view, slot, 'nothing is to stream through it from here'));
   }
   return intents;
