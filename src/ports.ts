@@ -78,7 +78,7 @@ export function managedServerSettings(config: AgentConfig): ManagedServerSetting
   const { scope, name, postgresql, managed } = config;
   const { address, dataDir, control, credentials, replicationCredentials } = postgresql;
   const { configDir, binNames, user, pgpass, rewind, customConf, recoveryConf } = managed.postgresql;
-  const { replicaMethods, prePromote, beforeStop } = managed.postgresql;
+  const { replicaMethods, remoteMethods, prePromote, beforeStop } = managed.postgresql;
   return {
     scope,
     member: name,
@@ -96,6 +96,7 @@ export function managedServerSettings(config: AgentConfig): ManagedServerSetting
     recoveryConf,
     bootstrap: managed.bootstrap?.settings ?? plainBootstrap,
     replicaMethods,
+    remoteMethods,
     prePromote,
     beforeStop,
     timeouts: timeoutsOf(config),

@@ -239,7 +239,7 @@ export function createExecutors({ consul, server, managed, keys, member, service
       return null;
     },
     bootstrap: ({ plan }, signal) => done(owned().bootstrap(plan, signal)),
-    clone: ({ source, url }, signal) => done(owned().clone(source, url, signal)),
+    clone: ({ source, url, methods }, signal) => done(owned().clone(source, url, signal, methods)),
     remove_data: (_action, signal) => done(owned().removeData(signal)),
     start_server: ({ plan, term }, signal) => owned().start(plan, term, signal),
     stop_server: ({ mode }, signal) => done(owned().stop(mode, signal)),

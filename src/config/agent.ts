@@ -23,7 +23,7 @@ import { consulSection, type ConsulConfig } from './sections/consul.ts';
 import { logSection, type LogConfig } from './sections/log.ts';
 import { managedPostgres, type ManagedPostgresConfig } from './sections/managed-postgresql.ts';
 import { managedPostgresSection, postgresSection, type PostgresConfig } from './sections/postgresql.ts';
-import { replicaMethodNames } from './sections/replica-methods.ts';
+import { remoteMethodNames, replicaMethodNames } from './sections/replica-methods.ts';
 import { restSection, type RestConfig } from './sections/restapi.ts';
 import { tagsSection } from './sections/tags.ts';
 import { watchdogSection, type WatchdogConfig } from './sections/watchdog.ts';
@@ -147,24 +147,33 @@ const observedFile: Field<AgentFile> = (file, place) => {
 };
 
 /** The section says what it says of any server, and besides what only counts where slotkeeper manages it. */
-const bothPostgres: Field<{ readonly any: PostgresConfig; readonly managed: ManagedPostgresConfig }> = (
-  value,
-  place,
-) => {
-  const section = value ?? {};
-  const any = managedPostgresSection(isMap(section) ? replicaMethodNames(section) : [])(section, place);
-  const managed = isMap(section) ? managedPostgres(section, place) : wrong;
-  return any === wrong || managed === wrong ? wrong : { any, managed };
-};
+function bothPostgres(
+  remote: readonly string[],
+): Field<{ readonly any: PostgresConfig; readonly managed: ManagedPostgresConfig }> {
+  return (value, place) => {
+    const section = value ?? {};
+    const names = isMap(section) ? replicaMethodNames(section) : [];
+    const any = managedPostgresSection([...names, ...remote])(section, place);
+    const managed = isMap(section) ? managedPostgres(remote)(section, place) : wrong;
+    return any === wrong || managed === wrong ? wrong : { any, managed };
+  };
+}
 
-const managed = object(
-  { ...common, postgresql: bothPostgres, bootstrap: optional(bootstrapSection, null), watchdog: watchdogSection },
-  'tell',
-);
+/** `remote`: the names of replica methods that the section `bootstrap` uses. */
+const managed = (remote: readonly string[]) =>
+  object(
+    {
+      ...common,
+      postgresql: bothPostgres(remote),
+      bootstrap: optional(bootstrapSection, null),
+      watchdog: watchdogSection,
+    },
+    'tell',
+  );
 
 /** A file where slotkeeper promotes. */
 const managedFile: Field<AgentFile> = (file, place) => {
-  const read = managed(file, place);
+  const read = managed(isMap(file) ? remoteMethodNames(file) : [])(file, place);
   if (read === wrong) return wrong;
   const { scope, namespace, name, consul, restapi, postgresql, tags, log, bootstrap, watchdog } = read;
   return {

@@ -17,7 +17,6 @@ import {
   refuse,
   secret,
   text,
-  unsupported,
   wrong,
   type Field,
 } from './field.ts';
@@ -51,15 +50,16 @@ const unlessEmpty =
   (value, place) =>
     isAbsent(value) || value === '' ? null : field(value, place);
 
+/** What its leader's recovery is told, each the name of a setting of PostgreSQL. */
+const recoveryNames = ['restore_command', 'archive_cleanup_command', 'recovery_min_apply_delay'] as const;
+
 const standbyFields = object(
   {
     host: unlessEmpty(text('the host of the primary that is followed')),
     port: unlessEmpty(integer(1, 65_535)),
     primary_slot_name: unlessEmpty(text('the name of a physical slot', (it) => slotNamePattern.test(it))),
-    restore_command: unlessEmpty(text('a shell command in one line', (it) => !/[\0\r\n]/.test(it))),
     create_replica_methods: unlessEmpty(list(text('the name of a replica method'), 'a list of replica methods')),
-    archive_cleanup_command: unlessEmpty(unsupported('set it in postgresql.parameters')),
-    recovery_min_apply_delay: unlessEmpty(unsupported('set it in postgresql.parameters')),
+    ...Object.fromEntries(recoveryNames.map((name) => [name, anything])),
   },
   'tell',
 );
@@ -68,17 +68,15 @@ const standbyFields = object(
 const standbyCluster: Field<StandbyClusterConfig | null> = (value, place) => {
   if (isAbsent(value)) return null;
   const read = standbyFields(value, place);
-  if (read === wrong) return wrong;
-  if (read.host === null && read.port === null && read.restore_command === null) return null;
-  if (read.create_replica_methods?.some((name) => name !== 'basebackup') === true) {
-    const allowed = "postgresql.create_replica_methods in each agent's file";
-    place.report({ kind: 'unused', path: child(place, 'create_replica_methods').path, found: null, allowed });
-  }
+  const given = recoveryNames.map((name) => [name, isMap(value) ? ownValue(value, name) : null] as const);
+  const recovery = recoveryParameters(Object.fromEntries(given.filter(([, it]) => it !== '')), place);
+  if (read === wrong || recovery === wrong) return wrong;
+  if (read.host === null && read.port === null && recovery['restore_command'] === undefined) return null;
   return {
     host: read.host,
     port: read.port,
     primarySlotName: read.primary_slot_name,
-    restoreCommand: read.restore_command,
+    recovery,
     createReplicaMethods: read.create_replica_methods ?? [],
   };
 };
@@ -161,7 +159,8 @@ export const leadSettings: Field<LeadConfig> = (document, place) => {
     primaryStopTimeout: read.primary_stop_timeout ?? read.master_stop_timeout ?? defaults.primaryStopTimeout,
     failsafeMode: read.failsafe_mode,
     checkTimeline: read.check_timeline,
-    synchronousMode: read.synchronous_mode,
+    // A standby cluster acknowledges nothing.
+    synchronousMode: read.synchronous_mode && read.standby_cluster === null,
     synchronousModeStrict: read.synchronous_mode_strict,
     synchronousNodeCount: read.synchronous_node_count,
     maximumLagOnSyncnodeBytes: read.maximum_lag_on_syncnode,

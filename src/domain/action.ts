@@ -98,7 +98,8 @@ export interface ActionKinds {
   /** initdb or a custom method, as the agent's file says; ends with a primary that runs. */
   bootstrap: { fields: { plan: ServerPlan }; result: null };
   /** A fresh copy of the data of `source`, or by a configured method; nothing runs afterwards. */
-  clone: { fields: { source: Upstream; url: string }; result: null };
+  /** `methods`: names of replica methods; empty = those of the agent's file. */
+  clone: { fields: { source: Upstream; url: string; methods: readonly string[] }; result: null };
   /** Takes away what an unfinished work of ours, or a copy that cannot be followed with, left. */
   remove_data: { fields: { why: string }; result: null };
   /**

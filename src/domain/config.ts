@@ -60,7 +60,9 @@ export interface StandbyClusterConfig {
   readonly host: string | null;
   readonly port: number | null;
   readonly primarySlotName: string | null;
-  readonly restoreCommand: string | null;
+  /** Settings of its leader's recovery, such as `restore_command`: name → value. */
+  readonly recovery: Readonly<Record<string, string>>;
+  /** How the first leader copies the remote primary, where not as others copy it; names of `create_replica_methods`. */
   readonly createReplicaMethods: readonly string[];
 }
 

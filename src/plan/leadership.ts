@@ -1,6 +1,7 @@
 import type { ServerTrouble } from '../domain/server.ts';
 import { leadingTerm } from '../view/lease.ts';
 import { freshLook, holdsLeader, primaries, sessionId } from '../view/select.ts';
+import { standbyClusterOf } from '../view/standby-cluster.ts';
 import type { View } from '../view/view.ts';
 import type { Intent } from './intent.ts';
 import { act, hold } from './intent.ts';
@@ -47,8 +48,11 @@ function isDeposed(view: View): boolean {
 /** Whether this member may write what only the leader writes (S6); the transaction checks the lock once more. */
 export function mayPublish(view: View): boolean {
   // Where slotkeeper manages the servers the lease says who is the primary, whatever the key of a member says that is gone.
-  const isLeader = view.self.ha === 'manage' ? leadingTerm(view) !== null : holdsLeader(view) && isAlone(view);
-  return isLeader && freshLook(view)?.role === 'primary' && refusalOf(view) === null;
+  const isManaged = view.self.ha === 'manage';
+  const isLeader = isManaged ? leadingTerm(view) !== null : holdsLeader(view) && isAlone(view);
+  // A standby cluster has no primary: its leader speaks for it.
+  const role = isManaged && standbyClusterOf(view) !== null ? 'standby' : 'primary';
+  return isLeader && freshLook(view)?.role === role && refusalOf(view) === null;
 }
 
 function isAlone(view: View): boolean {

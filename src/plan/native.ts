@@ -14,12 +14,13 @@ import {
   nativeSlots,
   nativeVerdict,
 } from '../view/native.ts';
-import { configOf, currentStatus, excludedBecause, followedSlots, freshLook, logicalSlots } from '../view/select.ts';
+import { configOf, currentStatus, followedSlots, freshLook, logicalSlots } from '../view/select.ts';
 import type { View } from '../view/view.ts';
 import type { Intent } from './intent.ts';
 import { act, hold } from './intent.ts';
 import { severalPrimaries } from './leadership.ts';
 import { planOrphans } from './native-orphans.ts';
+import { excludedBecause } from '../view/exclusion.ts';
 
 /** How long after a change without effect the next one is tried; a reload takes effect within a fraction of a second. */
 const overruledForMs = 60_000;

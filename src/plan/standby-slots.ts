@@ -6,7 +6,6 @@ import type { FollowedSlot } from '../view/select.ts';
 import {
   configOf,
   currentStatus,
-  excludedBecause,
   findSlot,
   followedSlots,
   freshLook,
@@ -17,6 +16,7 @@ import {
 import { mayRestartFor, methodOf } from '../view/method.ts';
 import { templateFor } from '../view/templates.ts';
 import { damageOf, isOlderThanSource } from '../view/verdict.ts';
+import { standbyClusterOf } from '../view/standby-cluster.ts';
 import type { View } from '../view/view.ts';
 import { planCopy } from './copy.ts';
 import type { Intent } from './intent.ts';
@@ -24,6 +24,7 @@ import { act, hold } from './intent.ts';
 import { severalPrimaries } from './leadership.ts';
 import { dropUnused } from './primary-slots.ts';
 import { planTemplateCopies, planTemplates } from './templates.ts';
+import { excludedBecause } from '../view/exclusion.ts';
 
 /** How long a slot may stay ahead of its consumer before it is replaced: most consumers pass it long before. */
 const aheadPatienceMs = 60_000;
@@ -146,7 +147,8 @@ function dropLeftovers(view: View, look: ServerLook, followed: readonly Followed
   // What is followed may have changed since Consul was heard of last.
   if (view.consul.contact.kind !== 'good') return [hold('leftover slots', 'Consul does not answer')];
   const names = new Set(followed.map((slot) => slot.name));
-  const lost = currentStatus(view.consul.keys)?.extras?.lost;
+  const isKept = view.self.ha === 'observe' || standbyClusterOf(view) === null;
+  const lost = isKept ? currentStatus(view.consul.keys)?.extras?.lost : undefined;
   return (
     logicalSlots(look)
       .filter(

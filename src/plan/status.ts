@@ -4,6 +4,7 @@ import type { DynamicConfig, SlotFilterTerm } from '../domain/config.ts';
 import type { Lsn } from '../domain/lsn.ts';
 import { minLsn } from '../domain/lsn.ts';
 import type { ServerLook } from '../domain/server.ts';
+import { furthestOf } from '../domain/server.ts';
 import { matchesFilter } from '../domain/slot-filter.ts';
 import type { LogicalSlot } from '../domain/slot.ts';
 import { invalidationOf, slotNameFromMemberName } from '../domain/slot.ts';
@@ -54,11 +55,14 @@ export function matchesDeclaration(
 export function wantedStatus(view: View): Status | null {
   const look = freshLook(view);
   const leader = view.consul.keys?.leader ?? null;
-  if (look === null || look.currentLsn === null || leader === null || view.ledger === null) return null;
-  const followed = followedOnPrimary(view, look);
+  if (look === null || leader === null || view.ledger === null) return null;
+  // The leader of a standby cluster has what it has received, and no slot that others would follow.
+  const end = furthestOf(look);
+  if (end === null) return null;
+  const followed = look.role === 'primary' ? followedOnPrimary(view, look) : [];
   const slots = new Map<string, Lsn>();
   for (const slot of followed) if (slot.confirmedFlushLsn !== null) slots.set(slot.name, slot.confirmedFlushLsn);
-  for (const [name, lsn] of physicalPositions(view, look, look.currentLsn)) slots.set(name, lsn);
+  for (const [name, lsn] of physicalPositions(view, look, end)) slots.set(name, lsn);
   const extras: StatusExtras = {
     term: leader.modifyIndex,
     timeline: look.timeline,
@@ -66,14 +70,14 @@ export function wantedStatus(view: View): Status | null {
     logical: new Map(followed.map((slot) => [slot.name, reportOf(view, look, slot)])),
     physical: physicalReports(look),
     lost: wantedLost(view, look),
-    templateLsn: templateLsn(look, look.currentLsn),
+    templateLsn: templateLsn(look, end),
     gate: gateReport(view),
   };
-  return { optime: look.currentLsn, slots, retainSlots: retainedSlots(view), extras };
+  return { optime: end, slots, retainSlots: retainedSlots(view), extras };
 }
 
 /** Those of declared slots, and where slots are kept for members those of the members, so that standbys move theirs along. */
-function physicalPositions(view: View, look: ServerLook, currentLsn: Lsn): ReadonlyMap<string, Lsn> {
+function physicalPositions(view: View, look: ServerLook, end: Lsn): ReadonlyMap<string, Lsn> {
   const { slots, lead } = configOf(view);
   const isOfMembers = hasMemberSlots(view) && lead.memberSlotsTtl > 0;
   const positions = new Map<string, Lsn>();
@@ -82,8 +86,8 @@ function physicalPositions(view: View, look: ServerLook, currentLsn: Lsn): Reado
     const isPublished = isDeclared || (isOfMembers && wantedPhysicalSlots(view).has(slot.name));
     if (isPublished && slot.restartLsn !== null) positions.set(slot.name, slot.restartLsn);
   }
-  // The standbys keep a slot for this server, which has all that it has written.
-  if (isOfMembers) positions.set(slotNameFromMemberName(view.self.name), currentLsn);
+  // The standbys keep a slot for this server, which has all of it.
+  if (isOfMembers) positions.set(slotNameFromMemberName(view.self.name), end);
   return positions;
 }
 
@@ -134,8 +138,12 @@ export function wantedLost(view: View, look: ServerLook): ReadonlyMap<string, Lo
   const lost = new Map<string, LostSlot>();
   if (before === null) return lost;
   const config = configOf(view);
-  // One without a position is still being made; one that was invalidated gives its consumer nothing any more.
-  const usable = logicalSlots(look).filter((slot) => slot.confirmedFlushLsn !== null && invalidationOf(slot) === null);
+  // One without a position is still being made; one that was invalidated gives its consumer nothing any more. In a standby
+  // cluster nobody keeps one.
+  const usable =
+    look.role === 'standby'
+      ? []
+      : logicalSlots(look).filter((slot) => slot.confirmedFlushLsn !== null && invalidationOf(slot) === null);
   const present = new Set(usable.map((slot) => slot.name));
   const isDeclared = (name: string): boolean => view.config === null || config.slots.get(name)?.type === 'logical';
   const isSameServer = before.extras?.timeline === look.timeline;
@@ -158,6 +166,7 @@ export function wantedLost(view: View, look: ServerLook): ReadonlyMap<string, Lo
 const dropped = 'it was dropped on the primary';
 
 function lossOf(look: ServerLook, name: string, isSameServer: boolean): string {
+  if (look.role === 'standby') return 'the cluster was made a standby cluster';
   const slot = findSlot(look, name);
   const invalidation = slot?.type === 'logical' ? invalidationOf(slot) : null;
   if (invalidation !== null) return `PostgreSQL invalidated it: ${invalidation}`;

@@ -19,7 +19,7 @@ export interface ManagedServer {
    * A copy of the data of `source` in an empty directory, by the first configured replica method that succeeds, ready to be
    * started as a standby of `source`. `url`: its connection URL as its member key gives it.
    */
-  clone(source: Upstream, url: string, signal: AbortSignal): Promise<void>;
+  clone(source: Upstream, url: string, signal: AbortSignal, methods?: readonly string[]): Promise<void>;
   /** Takes the data away, or moves it aside where it may still be of use to a person. Never while a server runs there. */
   removeData(signal: AbortSignal): Promise<void>;
   /**

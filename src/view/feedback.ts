@@ -1,6 +1,7 @@
-import { downstreamOf, excludedBecause, followedSlots, freshLook, logicalSlots } from './select.ts';
+import { downstreamOf, followedSlots, freshLook, logicalSlots } from './select.ts';
 import { templateDatabases } from './templates.ts';
 import type { View } from './view.ts';
+import { excludedBecause } from './exclusion.ts';
 
 /**
  * Whether catalog rows must be protected for this server: it has or is to have logical slots as a standby, or a standby

@@ -10,19 +10,11 @@ import { noLeadMemory } from './lead-memory.ts';
 import { noNativeMemory } from './native-memory.ts';
 import { noRequests } from './requests.ts';
 import type { FollowedSlot } from './select.ts';
-import {
-  configOf,
-  currentStatus,
-  excludedBecause,
-  findSlot,
-  followedSlots,
-  freshLook,
-  logicalSlots,
-  membersWaiting,
-} from './select.ts';
+import { configOf, currentStatus, findSlot, followedSlots, freshLook, logicalSlots, membersWaiting } from './select.ts';
 import { memoryOf, unknownSlot } from './slot-memory.ts';
 import { gateAfterChange } from './standby-gate.ts';
 import type { CopyMemory, Memory, View } from './view.ts';
+import { excludedBecause } from './exclusion.ts';
 
 /**
  * How many writes of `status` may follow each other at once, and how many a second refill that: with the member keys of

@@ -8,8 +8,9 @@ import { undecodableBecause } from './decodable.ts';
 import { methodsOf } from './method.ts';
 import { unprotectedBecause } from './protection.ts';
 import type { FollowedSlot } from './select.ts';
-import { currentStatus, excludedBecause, findSlot, followedSlots, freshLook, ownUpstream } from './select.ts';
+import { currentStatus, findSlot, followedSlots, freshLook, ownUpstream } from './select.ts';
 import type { View } from './view.ts';
+import { excludedBecause } from './exclusion.ts';
 
 /**
  * What a standby needs for PostgreSQL's own synchronisation, in the order in which it is set: the worker begins with the

@@ -168,25 +168,6 @@ function addressIn(url: string | null): Address | null {
   };
 }
 
-/**
- * Why this member is to have no logical slots; null = it is. What streams from a member that does not stream itself has
- * none either: nothing tells the primary which rows it needs. One that is never promoted hands that on.
- */
-export const excludedBecause = onceForEach((view: View): string | null => {
-  const { nofailover, nostream } = view.self.tags;
-  if (nofailover || nostream) return `this member is tagged ${nofailover ? 'nofailover' : 'nostream'}`;
-  const keys = view.consul.keys;
-  const seen = new Set<string>([view.self.name]);
-  for (let upstream = ownUpstream(view); upstream !== null && keys !== null && !seen.has(upstream);) {
-    seen.add(upstream);
-    if (upstream === leaderName(keys)) return null;
-    const member = keys.members.get(upstream)?.value ?? null;
-    if (member?.tags.nostream === true) return `${upstream}, which this member streams from, is tagged nostream`;
-    upstream = member?.extras?.upstream ?? null;
-  }
-  return null;
-});
-
 /** Whether a write or change of this lane has not been observed yet. A lost observation is not waited for forever. */
 export function isUnconfirmed(view: View, lane: string): boolean {
   return view.nowMs < (view.unconfirmed.get(lane)?.untilMs ?? -Infinity);

@@ -6,8 +6,9 @@ import { isTemplateName, templateName } from '../domain/template.ts';
 import { majorOf } from '../domain/version.ts';
 import { methodsOf, templatesSince } from './method.ts';
 import type { FollowedSlot } from './select.ts';
-import { configOf, excludedBecause, findSlot, followedSlots, freshLook, logicalSlots } from './select.ts';
+import { configOf, findSlot, followedSlots, freshLook, logicalSlots } from './select.ts';
 import type { View } from './view.ts';
+import { excludedBecause } from './exclusion.ts';
 
 /**
  * The databases in which this standby is to have a template slot: those with a followed slot, those in which one is declared

@@ -14,7 +14,6 @@ import type { FollowedSlot } from './select.ts';
 import {
   configOf,
   currentStatus,
-  excludedBecause,
   findSlot,
   followedSlots,
   freshLook,
@@ -26,6 +25,7 @@ import {
 } from './select.ts';
 import { templateFor } from './templates.ts';
 import type { View } from './view.ts';
+import { excludedBecause } from './exclusion.ts';
 
 /**
  * What can be said of every followed, declared or left-over slot on this member (rule S2), sorted by name. Empty while

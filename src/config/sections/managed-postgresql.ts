@@ -1,11 +1,11 @@
-import type { Program } from '../../postgres/managed/settings.ts';
+import type { Program, ReplicaMethod } from '../../postgres/managed/settings.ts';
 import type { CommandLine, Credentials } from '../../postgres/settings.ts';
 import { commandLine } from '../command-line.ts';
 import { bool, child, isMap, object, optional, ownValue, parsed, secret, text, wrong, type Field } from '../field.ts';
 import { filePath } from '../names.ts';
 import { configLines, localParameters, recoveryParameters, type ServerParameters } from '../server-parameters.ts';
 import { credentials } from './credentials.ts';
-import { replicaMethods, type ReplicaMethods } from './replica-methods.ts';
+import { methodsNamed, replicaMethods, type ReplicaMethods } from './replica-methods.ts';
 
 export const callbackNames = ['on_start', 'on_stop', 'on_restart', 'on_reload', 'on_role_change'] as const;
 
@@ -34,6 +34,8 @@ export interface ManagedPostgresConfig {
   /** The role that pg_rewind comes as, without the password file, which all roles share; null = the agent's own. */
   readonly rewind: Omit<Credentials, 'passfile'> | null;
   readonly replicaMethods: ReplicaMethods;
+  /** Those that only the copy of another cluster's primary uses. */
+  readonly remoteMethods: readonly ReplicaMethod[];
   readonly prePromote: CommandLine | null;
   readonly beforeStop: CommandLine | null;
   readonly callbacks: CallbackCommands;
@@ -104,11 +106,21 @@ const declaration = object(
   'leave',
 );
 
-/** What the section `postgresql` says where slotkeeper manages the server. */
-export const managedPostgres: Field<ManagedPostgresConfig> = (value, place) => {
-  const read = declaration(value, place);
-  const methods = replicaMethods(value, place);
-  if (read === wrong || methods === wrong) return wrong;
+/** What the section `postgresql` says where slotkeeper manages the server. `remote`: names of replica methods. */
+export function managedPostgres(remote: readonly string[]): Field<ManagedPostgresConfig> {
+  return (value, place) => {
+    const read = declaration(value, place);
+    const methods = replicaMethods(value, place);
+    const remoteMethods = methodsNamed(remote)(value, place);
+    return read === wrong || methods === wrong || remoteMethods === wrong
+      ? wrong
+      : { ...configOf(read), replicaMethods: methods, remoteMethods };
+  };
+}
+
+function configOf(
+  read: Exclude<ReturnType<typeof declaration>, typeof wrong>,
+): Omit<ManagedPostgresConfig, 'replicaMethods' | 'remoteMethods'> {
   return {
     parameters: read.parameters,
     hba: read.pg_hba,
@@ -124,12 +136,11 @@ export const managedPostgres: Field<ManagedPostgresConfig> = (value, place) => {
     recoveryConf: read.recovery_conf,
     pgpass: read.pgpass,
     rewind: read.authentication,
-    replicaMethods: methods,
     prePromote: read.pre_promote,
     beforeStop: read.before_stop,
     callbacks: read.callbacks,
   };
-};
+}
 
 function namesGiven(names: Readonly<Partial<Record<Program, string | null>>>): ManagedPostgresConfig['binNames'] {
   return Object.fromEntries(Object.entries(names).filter(([, name]) => typeof name === 'string'));

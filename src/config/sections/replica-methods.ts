@@ -46,6 +46,24 @@ export const replicaMethods: Field<ReplicaMethods> = (section, place) => {
   return flawed || first === undefined ? wrong : [first, ...rest];
 };
 
+/** The names that `bootstrap.dcs.standby_cluster` of an agent's file gives to the copy of the remote primary. */
+export function remoteMethodNames(file: Readonly<Record<string, unknown>>): readonly string[] {
+  let found: unknown = file;
+  for (const name of ['bootstrap', 'dcs', 'standby_cluster']) found = isMap(found) ? ownValue(found, name) : null;
+  return isMap(found) ? replicaMethodNames(found) : [];
+}
+
+/** The methods of these names, each with its section of `postgresql`. */
+export function methodsNamed(wanted: readonly string[]): Field<readonly ReplicaMethod[]> {
+  return (section, place) => {
+    const methods = wanted.map((name) =>
+      methodOf(name, isMap(section) ? ownValue(section, name) : null, child(place, name)),
+    );
+    const read = methods.filter((method) => method !== wrong);
+    return read.length === methods.length ? read : wrong;
+  };
+}
+
 function keyOf(section: Readonly<Record<string, unknown>>): string {
   return isAbsent(ownValue(section, 'create_replica_methods')) ? 'create_replica_method' : 'create_replica_methods';
 }

@@ -48,7 +48,8 @@ function planBootstrap(view: View, session: string, plan: ServerPlan): readonly 
   if (kind === 'bootstrap') return [act({ kind: 'bootstrap', plan })];
   const source = remoteUpstream(view);
   if (source === null) return [hold('server', 'standby_cluster names no host to copy from')];
-  return [act({ kind: 'clone', source, url: `postgres://${hostIn(source.host)}:${source.port}/postgres` })];
+  const url = `postgres://${hostIn(source.host)}:${source.port}/postgres`;
+  return [act({ kind: 'clone', source, url, methods: standbyClusterOf(view)?.createReplicaMethods ?? [] })];
 }
 
 function failedLately(view: View): string | null {
@@ -67,5 +68,5 @@ function hostIn(host: string): string {
 function planClone(view: View): readonly Intent[] {
   const source = cloneSource(view);
   if (source === null) return [hold('server', 'it waits for the server of the leader, to copy it')];
-  return [act({ kind: 'clone', ...source })];
+  return [act({ kind: 'clone', ...source, methods: [] })];
 }

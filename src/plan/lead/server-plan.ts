@@ -44,13 +44,13 @@ function wantedParameters(view: View): Readonly<Record<string, string>> {
   const isShared = (name: string): boolean => Object.hasOwn(sharedDefaults, name);
   const own = Object.entries(managed?.parameters ?? {}).filter(([name]) => !isShared(name));
   const shared = Object.entries({ ...sharedDefaults, ...dynamic }).filter(([name]) => isShared(name));
-  const restore = holdsLeader(view) ? (standbyClusterOf(view)?.restoreCommand ?? null) : null;
+  const recovery = holdsLeader(view) ? (standbyClusterOf(view)?.recovery ?? {}) : {};
   return {
     ...(Object.hasOwn(dynamic, 'wal_keep_segments') ? {} : walKept),
     ...dynamic,
     ...Object.fromEntries(own),
     ...Object.fromEntries(shared.map(([name, value]) => [name, sharedValue(name, value)])),
-    ...(restore === null ? {} : { restore_command: restore }),
+    ...recovery,
     ...(managed === null ? {} : { listen_addresses: managed.listen, port: String(managed.port) }),
     cluster_name: scope,
     hot_standby: 'on',

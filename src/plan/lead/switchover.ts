@@ -1,9 +1,11 @@
 import type { FailoverRequest } from '../../domain/lead.ts';
 import type { ServerLook } from '../../domain/server.ts';
+import { positionOf } from '../../domain/server.ts';
 import { slotNameFromMemberName } from '../../domain/slot.ts';
 import { readTimestamp } from '../../domain/timestamp.ts';
 import { leadingTerm } from '../../view/lease.ts';
 import { configOf, freshLook, sessionId } from '../../view/select.ts';
+import { standbyClusterOf } from '../../view/standby-cluster.ts';
 import type { View } from '../../view/view.ts';
 import type { Intent } from '../intent.ts';
 import { act, hold } from '../intent.ts';
@@ -31,7 +33,8 @@ type Verdict =
  */
 export function planSwitchover(view: View): readonly Intent[] {
   const request = view.consul.keys?.failover ?? null;
-  if (request === null) return [];
+  const session = sessionId(view);
+  if (request === null || session === null) return [];
   const verdict = verdictOn(view);
   switch (verdict.kind) {
     case 'none':
@@ -41,6 +44,8 @@ export function planSwitchover(view: View): readonly Intent[] {
     case 'wait':
       return [hold('switchover', verdict.why)];
     case 'now': {
+      // Nothing is written here that the others would not get: they go on from the remote primary by themselves.
+      if (freshLook(view)?.role === 'standby') return [act({ kind: 'release_leader', session })];
       // Before anything else: while it is written, everybody goes on.
       if (!isCheckpointed(view)) return [act({ kind: 'checkpoint' })];
       const changes = gateToEmpty(view);
@@ -85,7 +90,7 @@ function verdictOn(view: View): Verdict {
   const request = key.value;
   const { name } = view.self;
   if (request === null || (request.leader === null && request.candidate === null)) return { kind: 'clear' };
-  if (look.role === 'standby') return { kind: 'none' };
+  if (look.role === 'standby' && standbyClusterOf(view) === null) return { kind: 'none' };
   if (request.candidate === name || (request.leader !== null && request.leader !== name)) return { kind: 'clear' };
   const dueMs = dueWallMs(request);
   if (dueMs === null) return { kind: 'clear' };
@@ -124,7 +129,7 @@ function unreadyBecause(view: View, look: ServerLook, name: string, request: Fai
   const slot = slotNameFromMemberName(name);
   const row = look.replication.find((one) => one.applicationName === name || one.slotName === slot);
   if (row?.state !== 'streaming') return `${name} does not stream from this server`;
-  const lag = (look.currentLsn ?? 0n) - (row.replayLsn ?? 0n);
+  const lag = (positionOf(look) ?? 0n) - (row.replayLsn ?? 0n);
   if (lag > mostLagBytes) return `${name} is ${lag} bytes behind`;
   return notSynchronous(view, name, request) ?? unreadySlotsOf(view, name, request);
 }

@@ -17,20 +17,26 @@ import { asUnfinished, endLeftProgram } from './unfinished.ts';
 import { conninfoOf, replicationRole } from './upstream-conf.ts';
 
 /**
- * A copy of the data of `source` by the first method that succeeds. The source's memory of its own past does not come along.
+ * A copy of the data of `source` by the first method that succeeds, of those that are named, or of all if none is. The source's memory of its own past does not come along.
  */
-export async function cloneData(work: ManagedWork, source: Upstream, url: string, signal: AbortSignal): Promise<void> {
+export async function cloneData(
+  work: ManagedWork,
+  source: Upstream,
+  url: string,
+  names: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
   const { place, user, settings } = work;
+  const methods = methodsNamed(settings, names);
   await endLeftProgram(place, settings.clock);
   await makeDataDirectory(work);
-  if (settings.replicaMethods.every((method) => method.kind === 'basebackup' || !method.keepData))
-    await expectEmpty(work);
+  if (methods.every((method) => method.kind === 'basebackup' || !method.keepData)) await expectEmpty(work);
   await writePgpass(work);
   const database = parseUrl(url)?.database ?? settings.address.database;
   const connstring = conninfoOf(work, source, replicationRole(work), { dbname: database });
   await asUnfinished(place, user, 'clone', async (pidFile) => {
     const failures: string[] = [];
-    for (const method of settings.replicaMethods) {
+    for (const method of methods) {
       signal.throwIfAborted();
       try {
         await copyBy(work, method, connstring, pidFile, signal);
@@ -112,6 +118,21 @@ async function runCommandMethod(
   const args = [...first, ...longOptions([...method.options, ...(method.noParams ? [] : usual)])];
   const environment = { PGPASSFILE: place.pgpass };
   await runProgram({ file, args, user, environment, pidFile }, settings.clock, signal);
+}
+
+/** Those for the copy of another cluster's primary need not be those for copies of a member. */
+function methodsNamed(
+  { replicaMethods, remoteMethods }: ManagedWork['settings'],
+  names: readonly string[],
+): readonly ReplicaMethod[] {
+  if (names.length === 0) return replicaMethods;
+  return names.map((name) => {
+    const method = [...remoteMethods, ...replicaMethods].find((one) => nameOf(one) === name);
+    if (method !== undefined) return method;
+    const plain: ReplicaMethod = { kind: 'basebackup', options: [] };
+    if (name === 'basebackup') return plain;
+    throw new ServerError(`copy the data: the file of this agent has no replica method ${name}`, 'other', null);
+  });
 }
 
 function nameOf(method: ReplicaMethod): string {

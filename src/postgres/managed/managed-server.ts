@@ -37,7 +37,8 @@ export function createManagedServer(settings: ManagedServerSettings): ManagedSer
   return {
     inspect: (signal) => doing('look at the data directory', (work) => inspect(work, signal)),
     bootstrap: (plan, signal) => fenced('bootstrap', signal, (work, limited) => bootstrapServer(work, plan, limited)),
-    clone: (source, url, signal) => doing('copy the data', (work) => cloneData(work, source, url, signal)),
+    clone: (source, url, signal, methods = []) =>
+      doing('copy the data', (work) => cloneData(work, source, url, methods, signal)),
     removeData: () => doing('remove the data', (work) => removeData(work)),
     start: (plan, term, signal) =>
       fenced('start the server', signal, (work, limited) =>

@@ -92,6 +92,8 @@ export interface ManagedServerSettings {
   readonly bootstrap: BootstrapSettings;
   /** Tried one after the other. */
   readonly replicaMethods: readonly [ReplicaMethod, ...ReplicaMethod[]];
+  /** The replica methods that `bootstrap.dcs.standby_cluster` names: for the copy of the remote primary. */
+  readonly remoteMethods: readonly ReplicaMethod[];
   /** Runs before a promotion, which does not take place when it fails. */
   readonly prePromote: CommandLine | null;
   /** Runs before a fast stop, whatever it returns. */

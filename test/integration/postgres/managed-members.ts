@@ -70,6 +70,7 @@ export async function managedMember(
       postBootstrap: null,
     },
     replicaMethods: [{ kind: 'basebackup', options: [] }],
+    remoteMethods: [],
     prePromote: null,
     beforeStop: null,
     timeouts: defaultTimeouts,

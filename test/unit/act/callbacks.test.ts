@@ -73,7 +73,7 @@ describe('which callbacks are due', () => {
       host: 'far.test',
       port: 5432,
       primarySlotName: null,
-      restoreCommand: null,
+      recovery: {},
       createReplicaMethods: [],
     };
     const leading = withLook(

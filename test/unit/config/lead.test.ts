@@ -102,20 +102,19 @@ describe('what counts where slotkeeper leads', () => {
       restore_command: 'cp /wal/%f %p',
       create_replica_methods: ['basebackup'],
       archive_cleanup_command: '',
+      recovery_min_apply_delay: 5000,
     };
     expect(leadOf({ standby_cluster }).standbyCluster).toEqual({
       host: '10.0.0.1',
       port: 5_433,
       primarySlotName: 'dc2',
-      restoreCommand: 'cp /wal/%f %p',
+      recovery: { restore_command: 'cp /wal/%f %p', recovery_min_apply_delay: '5000' },
       createReplicaMethods: ['basebackup'],
     });
   });
 
-  it('says where its replica methods belong', () => {
-    expect(whats({ standby_cluster: { port: 5432, create_replica_methods: ['restore', 'basebackup'] } })).toEqual([
-      "standby_cluster.create_replica_methods is not used; allowed: postgresql.create_replica_methods in each agent's file",
-    ]);
+  it('acknowledges nothing in a standby cluster', () => {
+    expect(leadOf({ synchronous_mode: true, standby_cluster: { port: 5432 } }).synchronousMode).toBe(false);
   });
 
   it('tells one that is switched off', () => {
@@ -160,7 +159,10 @@ describe('what counts where slotkeeper leads', () => {
     [{ postgresql: { pg_hba: ['local\nhost'] } }, 'postgresql.pg_hba.0 is ***; allowed: one line'],
     [{ postgresql: { use_slot: true } }, 'postgresql.use_slot is unknown (did you mean use_slots?)'],
     [{ standby_cluster: { host: 'a', primary_slot_name: 'A-b' } }, 'standby_cluster.primary_slot_name is ***'],
-    [{ standby_cluster: { host: 'a', recovery_min_apply_delay: '1h' } }, 'set it in postgresql.parameters'],
+    [
+      { standby_cluster: { host: 'a', recovery_min_apply_delay: [1] } },
+      'recovery_min_apply_delay is ***; allowed: a text',
+    ],
   ])('refuses %j', (config, message) => {
     expect(decode(config).config).toBeNull();
     expect(whats(config).join('\n')).toContain(message);

@@ -138,6 +138,7 @@ describe('a file for ha: manage', () => {
           pgpass: null,
           rewind: null,
           replicaMethods: [{ kind: 'basebackup', options: [] }],
+          remoteMethods: [],
           prePromote: null,
           beforeStop: null,
         },
@@ -195,6 +196,7 @@ describe('a file for ha: manage', () => {
         },
         { kind: 'command', name: 'plain.sh', command: ['plain.sh'], options: [], noParams: false, keepData: false },
       ],
+      remoteMethods: [],
       prePromote: ['/bin/fence', 'the old one'],
       beforeStop: ['/bin/drain'],
       callbacks: {
@@ -205,6 +207,19 @@ describe('a file for ha: manage', () => {
         on_role_change: ['/bin/cb', '--now'],
       },
     });
+  });
+
+  it('reads how a standby cluster copies its remote primary, which need not be how members are copied', () => {
+    const dcs = 'dcs: {standby_cluster: {host: far, create_replica_methods: [restore, basebackup]}}';
+    const { postgresql } = configOf(
+      `${withPostgres('restore: {command: /bin/restore, from: far}')}bootstrap:\n  ${dcs}\n`,
+    ).managed;
+    expect(postgresql.replicaMethods).toEqual([{ kind: 'basebackup', options: [] }]);
+    const options = [{ name: 'from', value: 'far' }];
+    expect(postgresql.remoteMethods).toMatchObject([
+      { kind: 'command', name: 'restore', command: ['/bin/restore'], options },
+      { kind: 'basebackup', options: [] },
+    ]);
   });
 
   it('reads how a cluster is made', () => {

@@ -55,7 +55,7 @@ describe('a promotion', () => {
       host: 'far.test',
       port: 5433,
       primarySlotName: 'here',
-      restoreCommand: null,
+      recovery: {},
       createReplicaMethods: [],
     };
     const view = elected({ terms: null }, { config: leadConfig({ standbyCluster }) });

@@ -72,12 +72,14 @@ describe('where there is no data', () => {
       host: 'far.test',
       port: 5433,
       primarySlotName: null,
-      restoreCommand: null,
-      createReplicaMethods: [],
+      recovery: {},
+      createReplicaMethods: ['restore'],
     };
     const self = { managed: aManagedSelf({ bootstrapStandbyCluster: standbyCluster }) };
     const view = empty(ours, { self, view: { config: null } });
-    expect(actionsOf(view, 'clone')).toMatchObject([{ url: 'postgres://far.test:5433/postgres' }]);
+    expect(actionsOf(view, 'clone')).toMatchObject([
+      { url: 'postgres://far.test:5433/postgres', methods: ['restore'] },
+    ]);
   });
 
   test('the leader is copied, or a running member that is tagged for it', () => {
