@@ -54,8 +54,10 @@ describe.each(clusterMajors())('an agent killed during a file copy, PostgreSQL %
       await agent.kill();
       await agent.start();
       await untilReady(cluster(), made, standbys, 'alpha');
-      // of what was staged nothing is left
-      expect(await readdir(server.dataDir)).not.toContain('slotkeeper.copy');
+      // The server is back, and its slots with it, before what was staged has been cleared away.
+      await eventually(async () => !(await readdir(server.dataDir)).includes('slotkeeper.copy'), {
+        what: 'nothing to be left of what was staged',
+      });
       const files = await readdir(join(server.dataDir, 'pg_replslot'));
       expect(files.filter((name) => name.startsWith('s')).sort()).toEqual(made);
       await serverOf('alpha').query(`insert into written values (${made.length})`);
