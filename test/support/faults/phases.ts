@@ -34,9 +34,11 @@ export const phases: readonly Phase[] = [
     name: 'bootstrap',
     isFirst: true,
     reach: async (scene) => {
-      for (const { agent } of scene.cluster.members.values()) await agent.start();
+      // Not waited for: one of them is at work before the last is there. One that is killed does not come up, as it should.
+      const started = Promise.allSettled([...scene.cluster.members.values()].map(({ agent }) => agent.start()));
       const atWork = (): string | undefined => scene.names.find((name) => isAtWork(scene, name, 'bootstrap'));
-      return { victim: await moment('a member to bootstrap', atWork), restore: nothing };
+      const victim = await moment('a member to bootstrap', atWork);
+      return { victim, restore: () => started.then(() => undefined) };
     },
   },
   {
