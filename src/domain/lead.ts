@@ -13,6 +13,9 @@ export interface Term {
   readonly from: Lsn | null;
 }
 
+/** Consul takes no longer lock delay. */
+export const longestLockDelaySeconds = 60;
+
 /** What a member offers in the race for a leader key that nobody holds (DESIGN 5). */
 export interface Bid {
   /** The newest term that the member knows of: a bid counts in the race after that term only. */

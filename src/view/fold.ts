@@ -27,6 +27,8 @@ import type { Contact, Failure, RequestMemory, Self, Unconfirmed, View } from '.
 const confirmationMs = 5_000;
 /** A refusal can also have a cause that no key shows (a lock delay): then the same is tried again this late. */
 const refusalMs = 1_000;
+/** The leader key: every moment later is one more without a leader, and a lock delay is refused without a write to Raft. */
+const keyRefusalMs = 200;
 
 /** What an agent knows before it has learnt anything. */
 export function initialView(self: Self, nowMs: number, nowWallMs: number): View {
@@ -256,7 +258,8 @@ function effectOf(view: View, outcome: Outcome): Unconfirmed | null {
   const seenIndex = view.consul.keys?.index ?? 0;
   if (outcome.kind === 'failed' && outcome.failure.refused) {
     // What was refused was planned from keys that are old by now.
-    return { sinceMs, untilMs: sinceMs + refusalMs, index: seenIndex + 1 };
+    const againMs = outcome.action.kind === 'acquire_leader' ? keyRefusalMs : refusalMs;
+    return { sinceMs, untilMs: sinceMs + againMs, index: seenIndex + 1 };
   }
   const index = outcome.kind === 'done' ? writtenIndex(outcome.done.result) : null;
   // The blocking read often tells of a write before the write's own answer is there. Of one that it has not told of since,

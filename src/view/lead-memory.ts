@@ -13,6 +13,7 @@ export function noLeadMemory(nowMs: number): LeadMemory {
     deposed: null,
     lastLeader: null,
     vacant: null,
+    isKeyDelayed: false,
     guard: null,
     // An agent that has just been started finds its server as it is.
     mayWriteSinceMs: nowMs,
@@ -59,7 +60,10 @@ export function leadAfterOutcome(view: View, outcome: Outcome): LeadMemory {
   // Also when it failed: how far it came is not known.
   const next = letsWrite(action) ? { ...lead, mayWriteSinceMs: view.nowMs } : lead;
   if (action.kind === 'checkpoint') return { ...next, checkpointedAtMs: view.nowMs };
-  if (outcome.kind === 'failed') return next;
+  if (outcome.kind === 'failed') {
+    const isDelayed = action.kind === 'acquire_leader' && outcome.failure.refused && next.vacant !== null;
+    return isDelayed ? { ...next, isKeyDelayed: true } : next;
+  }
   const { done } = outcome;
   switch (done.action.kind) {
     case 'promote':
@@ -158,8 +162,12 @@ function withVacancy(view: View): View {
   const { lead } = view.memory;
   const sinceMs = lead.vacant?.sinceMs ?? view.nowMs;
   const vacant = isVacant ? { sinceMs, after: newestTerm(view) } : null;
-  const isSame = vacant?.sinceMs === lead.vacant?.sinceMs && vacant?.after === lead.vacant?.after;
-  return isSame ? view : { ...view, memory: { ...view.memory, lead: { ...lead, vacant } } };
+  const isKeyDelayed = isVacant && lead.isKeyDelayed;
+  const isSame =
+    vacant?.sinceMs === lead.vacant?.sinceMs &&
+    vacant?.after === lead.vacant?.after &&
+    isKeyDelayed === lead.isKeyDelayed;
+  return isSame ? view : { ...view, memory: { ...view.memory, lead: { ...lead, vacant, isKeyDelayed } } };
 }
 
 /**

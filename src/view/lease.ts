@@ -1,4 +1,5 @@
 import type { Guard } from '../domain/lead.ts';
+import { longestLockDelaySeconds } from '../domain/lead.ts';
 import { sessionId } from './select.ts';
 import type { View } from './view.ts';
 
@@ -9,9 +10,22 @@ export const lifelineGraceMs = 500;
 /** Enough of the lease for whatever lets a server accept writes to be done or stopped within it. */
 const promotionNeedsMs = 4_000;
 
+/**
+ * How long a session that was renewed just now keeps the leader key from others at least: it may be destroyed the next
+ * moment, and then it is the lock delay that does. Both are as long, but Consul takes no lock delay of more than a minute.
+ */
+function leaseMs(ttlSeconds: number): number {
+  return Math.min(ttlSeconds, longestLockDelaySeconds) * 1_000;
+}
+
 /** When this member stops to lead unless its session is renewed, in monotonic milliseconds; null = it has no session. */
 export function leaseDeadlineMs({ session }: View): number | null {
-  return session.kind === 'held' ? session.renewedAtMs + session.ttlSeconds * 1_000 - fenceMarginMs : null;
+  return session.kind === 'held' ? session.renewedAtMs + leaseMs(session.ttlSeconds) - fenceMarginMs : null;
+}
+
+/** For how long the leader key can't be had after a session that ended, of members configured as this one; null = unknown. */
+export function lockDelayMs({ session }: View): number | null {
+  return session.kind === 'held' ? leaseMs(session.ttlSeconds) : null;
 }
 
 /** The term of the leader key while our present session holds it, as last read; null = it does not. */
@@ -35,7 +49,7 @@ export function leadingTerm(view: View): number | null {
 export function hasLeaseLeft(view: View): boolean {
   const deadlineMs = leaseDeadlineMs(view);
   if (deadlineMs === null || view.session.kind !== 'held') return false;
-  const wholeMs = view.session.ttlSeconds * 1_000 - fenceMarginMs;
+  const wholeMs = leaseMs(view.session.ttlSeconds) - fenceMarginMs;
   return deadlineMs - view.nowMs >= Math.min(promotionNeedsMs, wholeMs / 2);
 }
 

@@ -260,6 +260,8 @@ export interface LeadMemory {
   readonly lastLeader: { readonly name: string; readonly term: number } | null;
   /** Nobody holds the leader key: since when, and the newest term that is known of. */
   readonly vacant: { readonly sinceMs: number; readonly after: number } | null;
+  /** That key could not be taken all the same: the lock delay after a session that ended is not over. */
+  readonly isKeyDelayed: boolean;
   /** The guard of the newest term in which the server may still be writable; null = it is not, or never led. */
   readonly guard: { readonly term: number; readonly deadlineMs: number; readonly session: string } | null;
   /** Since when nothing has shown that the server here accepts no writes; null = it was seen not to. */

@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import { describeError } from '../base/errors.ts';
 import { TtlRefusedError, type ConsulPort, type SessionSpec } from '../consul/port.ts';
+import { longestLockDelaySeconds } from '../domain/lead.ts';
 import type { Problem } from '../domain/problem.ts';
 import { answerWithin } from './patience.ts';
 
@@ -14,9 +15,6 @@ export interface HeldSession {
   /** Taken before the request was sent: Consul began to count later, never earlier. */
   readonly renewedAtMs: number;
 }
-
-/** Consul takes no longer one. */
-const longestLockDelaySeconds = 60;
 
 /** The TTLs that Consul takes, as read from its last refusal. */
 export interface TtlBounds {

@@ -39,7 +39,7 @@ function stopBecause(view: View): string | null {
   const { keys } = view.consul;
   const { deposed, vacant, guard } = view.memory.lead;
   const leader = keys === null ? null : leaderName(keys);
-  if (leader !== null && leader !== view.self.name) return `${leader} leads`;
+  if (leader !== null && leader !== view.self.name) return isUnseen(view) ? null : `${leader} leads`;
   if (configOf(view).pause) return null;
   if (deposed?.why === 'lease') return 'the lease ran out';
   if (deposed?.why === 'session') return 'the session is gone';
@@ -48,6 +48,14 @@ function stopBecause(view: View): string | null {
   if (isOver) return 'it accepts writes without a lease';
   const why = vacant !== null && freshLook(view)?.role === 'primary' ? cannotLeadOn(view) : null;
   return why !== null && deposed === null && (keys?.terms?.value?.length ?? 0) > 0 ? why : null;
+}
+
+/**
+ * Whether this agent has just been started, and its first look is still to come. As a rule the server is a standby then,
+ * and has nothing to be stopped for; of one that is not, the lifeline of the run before has kept the lease.
+ */
+function isUnseen({ local: { contact }, memory: { lead } }: View): boolean {
+  return contact.kind === 'never' && lead.guard === null;
 }
 
 /** Whether the lease under which it may have accepted writes is over, so that somebody else may lead. */

@@ -1,5 +1,5 @@
 import type { Bid } from '../../domain/lead.ts';
-import { hasLeaseLeft, mayWrite } from '../../view/lease.ts';
+import { hasLeaseLeft, lockDelayMs, mayWrite } from '../../view/lease.ts';
 import { configOf, freshLook, ownUpstream, sessionId } from '../../view/select.ts';
 import type { View } from '../../view/view.ts';
 import type { Intent } from '../intent.ts';
@@ -86,12 +86,17 @@ function othersTurn(view: View, own: Bid, sinceMs: number): string | null {
   const before = [...others].flatMap(([member, bid]): readonly string[] =>
     bid !== null && bid.unfit === null && isBefore({ name: member, bid }, { name, bid: own }) ? [member] : [],
   );
-  const waitMs =
-    (before.length === 0 ? 0 : bidsMs + before.length * turnMs) + (isWorseThanWanted(view, own) ? guardMs : 0);
+  const turnsMs = before.length === 0 ? 0 : keyDelayMs(view) + bidsMs + before.length * turnMs;
+  const waitMs = turnsMs + (isWorseThanWanted(view, own) ? guardMs : 0);
   if (sinceMs >= waitMs) return null;
   return before.length === 0
     ? `${own.unreadySlots} of its slots are not ready: a better one may come`
     : `${before.sort().join(', ')} is before it`;
+}
+
+/** While nobody can have the key, the first one in order has not let its turn pass. */
+function keyDelayMs(view: View): number {
+  return view.memory.lead.isKeyDelayed ? (lockDelayMs(view) ?? 0) : 0;
 }
 
 function isWorseThanWanted(view: View, own: Bid): boolean {

@@ -91,6 +91,13 @@ describe('a transaction that was refused', () => {
     expect(leaderLane(later(refused, 900))).toBe(true);
     expect(leaderLane(later(refused, 1_000))).toBe(false);
   });
+
+  test('five times a second when nobody holds the leader key', () => {
+    const acquire = { kind: 'acquire_leader', session: sessionOf('alpha') } as const;
+    const delayed = after(aView('alpha'), [failed(acquire, { refused: true })]);
+    expect(leaderLane(later(delayed, 100))).toBe(true);
+    expect(leaderLane(later(delayed, 200))).toBe(false);
+  });
 });
 
 describe('a session that Consul does not know', () => {

@@ -21,6 +21,16 @@ describe('L1: a lease', () => {
     expect(leadingTerm(alpha())).toBe(term);
   });
 
+  test('is no longer than the lock delay, which is all that is left of a session that is destroyed', () => {
+    const view = alpha();
+    const held = (ttlSeconds: number): View => ({
+      ...view,
+      session: { ...view.session, ttlSeconds } as View['session'],
+    });
+    expect(leaseDeadlineMs(held(60))).toBe(nowMs - 500 + 60_000 - 1_500);
+    expect(leaseDeadlineMs(held(100))).toBe(nowMs - 500 + 60_000 - 1_500);
+  });
+
   test('that is renewed in time goes on', () => {
     const view = renewed(alpha(), nowMs + 7_000, nowMs + 6_900);
     expect(leadingTerm(view)).toBe(term);
@@ -55,6 +65,20 @@ describe('L1: a lease', () => {
     const view = after(alpha(), [{ kind: 'keys', keys: managedKeys({ index: 210, leader }) }]);
     expect(leadingTerm(view)).toBeNull();
     expect(actionsOf(view, 'stop_server')).toMatchObject([{ mode: 'fast', why: 'beta leads' }]);
+  });
+
+  test('an agent that has just been started looks at its server before it stops it for another leader', () => {
+    const leader = aKey('beta', { createIndex: 210, modifyIndex: 210, session: sessionOf('beta') });
+    const started = managed('alpha', {
+      keys: managedKeys({ index: 210, leader }),
+      local: { contact: { kind: 'never' }, look: null },
+      lead: { guard: null, recordedTerm: null },
+    });
+    expect(kindsOf(started)).not.toContain('stop_server');
+    const hung = { kind: 'server_trouble', trouble: 'timeout', why: 'no answer', copyInterrupted: false } as const;
+    expect(actionsOf(after(started, [hung]), 'stop_server')).toMatchObject([{ mode: 'fast', why: 'beta leads' }]);
+    const standby = after(started, [{ kind: 'look', startedAtMs: nowMs + 1, look: aStandbyLook() }]);
+    expect(kindsOf(standby)).not.toContain('stop_server');
   });
 
   test('a key that was deleted by hand is taken again, without a stop', () => {

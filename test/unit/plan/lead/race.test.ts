@@ -15,7 +15,7 @@ import {
   term,
   vacantKeys,
 } from '../../../support/lead.ts';
-import { holdOf, kindsOf } from '../../../support/situations.ts';
+import { after, failed, holdOf, kindsOf, later } from '../../../support/situations.ts';
 import { aKey, aStatus, nowMs, sessionOf } from '../../../support/turns.ts';
 
 type Pieces = NonNullable<Parameters<typeof managed>[1]>;
@@ -62,6 +62,18 @@ describe('L3: the race', () => {
     expect(holdOf(beta(withGamma(better), 1_900), 'leader key')).toBe('gamma is before it');
     expect(acquires(beta(withGamma(better), 2_000))).toBe(true);
     expect(acquires(beta(withGamma(worse)))).toBe(true);
+  });
+
+  test('while the lock delay lasts, the first tries all the time, and those who are next do not overtake it', () => {
+    const acquire = { kind: 'acquire_leader', session: sessionOf('beta') } as const;
+    const refused = after(beta(withGamma({ position: 0x4fffn })), [failed(acquire, { refused: true })]);
+    expect(refused.memory.lead.isKeyDelayed).toBe(true);
+    expect(acquires(later(refused, 100))).toBe(false);
+    expect(acquires(later(refused, 200))).toBe(true);
+    const next = (agoMs: number): View =>
+      beta(withGamma({ position: 0x5001n }), agoMs, { lead: { isKeyDelayed: true } });
+    expect(holdOf(next(11_900), 'leader key')).toBe('gamma is before it');
+    expect(acquires(next(12_000))).toBe(true);
   });
 
   test('one that can not lead is waited for by nobody', () => {
