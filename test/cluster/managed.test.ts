@@ -2,17 +2,37 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { Consumer } from '../../src/demo/consumer.ts';
 import { Writer } from '../../src/demo/writer.ts';
 import { leaderName } from '../../src/domain/cluster.ts';
+import { nativeSince } from '../../src/view/method.ts';
 import { patienceMs } from '../support/cluster-state.ts';
 import { slotkeeper, twoStandbys, useCluster } from '../support/cluster.ts';
 import { eventually } from '../support/eventually.ts';
+import { completePostgres } from '../support/majors.ts';
+import { untilWhole as untilClusterIsWhole, untilStandbysAreSynchronous } from '../support/managed-cluster.ts';
+
+interface Variant {
+  readonly title: string;
+  readonly major: number;
+  readonly failoverSlots: Readonly<Record<string, unknown>>;
+}
+
+/** On each major with what it does by default, and where PostgreSQL synchronises slots itself also with that. */
+async function variants(): Promise<readonly Variant[]> {
+  return (await completePostgres()).flatMap(({ major, version }) => {
+    const usual = { title: `ha: manage, from empty folders, PostgreSQL ${version}`, major, failoverSlots: {} };
+    const native = { ...usual, title: `${usual.title}, native slots`, failoverSlots: { method: 'native' } };
+    return major < nativeSince ? [usual] : [usual, native];
+  });
+}
 
 /** Only a complete installation of PostgreSQL can be copied and rewound: `pg_basebackup`, `pg_rewind`. */
-describe('ha: manage, from empty folders', { timeout: 4 * patienceMs }, () => {
+describe.each(await variants())('$title', { timeout: 4 * patienceMs }, ({ major, failoverSlots }) => {
   const cluster = useCluster({
     members: twoStandbys,
     ha: 'manage',
+    major,
     dynamicConfig: {
       synchronous_mode: true,
+      failover_slots: failoverSlots,
       slots: { orders: { type: 'logical', database: 'postgres', plugin: 'pgoutput' } },
     },
   });
@@ -24,26 +44,7 @@ describe('ha: manage, from empty folders', { timeout: 4 * patienceMs }, () => {
     await Promise.all([writer.stop(), consumer.stop()]);
   });
 
-  /** The member that leads, when its server accepts writes and all others stream from it. */
-  async function untilWhole(...among: readonly string[]): Promise<string> {
-    const names = among.length === 0 ? [...cluster().members.keys()] : among;
-    return eventually(
-      async () => {
-        const keys = await cluster().read();
-        const leader = leaderName(keys);
-        if (leader === null || !names.includes(leader)) throw new Error(`the leader is ${leader ?? 'nobody'}`);
-        const rows = await serverOf(leader).query<{ name: string }>(
-          `select application_name as name from pg_stat_replication where state = 'streaming'`,
-        );
-        if (await serverOf(leader).isInRecovery()) throw new Error(`${leader} is not promoted yet`);
-        const streaming = rows.map((row) => row.name);
-        const missing = names.filter((name) => name !== leader && !streaming.includes(name));
-        if (missing.length > 0) throw new Error(`${missing.join(', ')} does not stream from ${leader}`);
-        return leader;
-      },
-      { what: `one of ${names.join(', ')} to lead the others`, timeoutMs: 2 * patienceMs },
-    );
-  }
+  const untilWhole = (...among: readonly string[]): Promise<string> => untilClusterIsWhole(cluster(), among);
 
   async function untilMoreRows(count: number): Promise<void> {
     const wanted = writer.acknowledged.size + count;
@@ -85,14 +86,6 @@ describe('ha: manage, from empty folders', { timeout: 4 * patienceMs }, () => {
       if (isPrimary) found.push(name);
     }
     return found;
-  }
-
-  /** Only whoever is synchronous is handed over to. */
-  async function untilSynchronous(): Promise<void> {
-    await eventually(async () => ((await cluster().read()).sync?.value?.standbys.length ?? 0) > 0, {
-      what: 'a synchronous standby',
-      timeoutMs: patienceMs,
-    });
   }
 
   /** The longest time between two rows that were acknowledged one after the other, in milliseconds. */
@@ -164,7 +157,7 @@ describe('ha: manage, from empty folders', { timeout: 4 * patienceMs }, () => {
 
   test('switchover: another one leads after a small gap, nothing is lost, and the old primary follows as it is', async () => {
     const old = await untilWhole();
-    await untilSynchronous();
+    await untilStandbysAreSynchronous(cluster());
     await untilSlotReady(...[...cluster().members.keys()].filter((name) => name !== old));
     const logged = (await cluster().member(old).agent.log()).length;
     const beganAt = performance.now();

@@ -1,6 +1,7 @@
 import process from 'node:process';
 import type { Method } from '../../src/domain/slot.ts';
-import { oldestMajor } from '../../src/sandbox/locate.ts';
+import { missingToManage, type PostgresBinaries } from '../../src/sandbox/binaries.ts';
+import { findPostgres, oldestMajor } from '../../src/sandbox/locate.ts';
 import { nativeSince, templatesSince } from '../../src/view/method.ts';
 
 // One for each way of following a slot: 15 has file copies only, 17 has templates and native failover slots.
@@ -26,6 +27,24 @@ export function postgresMajorsBefore(first: number): readonly number[] {
 /** Whole clusters take their time: one major, unless the environment names others. */
 export function clusterMajors(): readonly number[] {
   return namedMajors() ?? [15];
+}
+
+/**
+ * The servers that `ha: manage` is tested on: those of `clusterMajors` that are complete. What was fetched from npm is not:
+ * `PG_BIN_DIR_17` names a complete installation of 17. Which ones were left out is told; throws when none is left.
+ */
+export async function completePostgres(): Promise<readonly PostgresBinaries[]> {
+  const complete: PostgresBinaries[] = [];
+  const lacking: string[] = [];
+  for (const major of clusterMajors()) {
+    const found = await findPostgres(major);
+    const missing = missingToManage(found.binDir);
+    if (missing.length === 0) complete.push(found);
+    else lacking.push(`PostgreSQL ${major} in ${found.binDir} has no ${missing.join(', no ')}`);
+  }
+  if (complete.length === 0) throw new Error(`${lacking.join('; ')}: install it, or set PG_BIN_DIR_<major>`);
+  for (const each of lacking) console.info(`not tested with ha: manage: ${each}`);
+  return complete;
 }
 
 /**

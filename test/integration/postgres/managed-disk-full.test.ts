@@ -4,15 +4,13 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createManagedServer } from '../../../src/postgres/managed/managed-server.ts';
-import { findPostgres } from '../../../src/sandbox/locate.ts';
+import { completePostgres } from '../../support/majors.ts';
 import { Sandbox } from '../../../src/sandbox/processes.ts';
 import { makeOwned } from '../../../src/sandbox/base-backup.ts';
 import { type ManagedMember, managedMember, upstreamOf } from './managed-members.ts';
 import { never } from './servers.ts';
 
 const run = promisify(execFile);
-const postgres = await findPostgres(15);
-
 /** A disk that can be filled needs a file system of its own, which only root may mount (and not in every container). */
 const mountIsAllowed = await run('unshare', ['--mount', 'true']).then(
   () => process.geteuid?.() === 0,
@@ -20,7 +18,7 @@ const mountIsAllowed = await run('unshare', ['--mount', 'true']).then(
 );
 if (!mountIsAllowed) console.warn('NOT TESTED: a full disk during a copy (no right to mount a file system)');
 
-describe.runIf(mountIsAllowed)('a full disk', () => {
+describe.runIf(mountIsAllowed).each(await completePostgres())('a full disk, PostgreSQL $version', (postgres) => {
   let sandbox: Sandbox;
   let primary: ManagedMember;
   let disk: string;

@@ -4,16 +4,15 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Sandbox } from '../../../src/sandbox/processes.ts';
-import { findPostgres } from '../../../src/sandbox/locate.ts';
 import { eventually } from '../../support/eventually.ts';
+import { completePostgres } from '../../support/majors.ts';
 import { type ManagedMember, managedMember, upstreamOf } from './managed-members.ts';
 import { never } from './servers.ts';
 
 const run = promisify(execFile);
-const postgres = await findPostgres(15);
 
 /** One cluster's life, in order: each test goes on where the one before it ended. */
-describe('a managed server', () => {
+describe.each(await completePostgres())('a managed server, PostgreSQL $version', (postgres) => {
   let sandbox: Sandbox;
   let one: ManagedMember;
   let two: ManagedMember;

@@ -8,16 +8,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeError } from '../../../src/base/errors.ts';
 import { dataDirectory, postmasterPid } from '../../../src/postgres/data-directory.ts';
 import { createManagedServer } from '../../../src/postgres/managed/managed-server.ts';
-import { findPostgres } from '../../../src/sandbox/locate.ts';
 import { Sandbox } from '../../../src/sandbox/processes.ts';
 import { asServerUser } from '../../../src/sandbox/server-user.ts';
 import { eventually } from '../../support/eventually.ts';
+import { completePostgres } from '../../support/majors.ts';
 import { type ManagedMember, managedMember, passwords, upstreamOf } from './managed-members.ts';
 import { never } from './servers.ts';
 
-const postgres = await findPostgres(15);
-
-describe('a managed server in trouble', () => {
+describe.each(await completePostgres())('a managed server in trouble, PostgreSQL $version', (postgres) => {
   let sandbox: Sandbox;
   let primary: ManagedMember;
 
