@@ -44,6 +44,7 @@ export async function farewell(
 ): Promise<void> {
   const session = sessionId(view);
   const isPaused = configOf(view).pause;
+  // In pause the server runs on without a lease, as its operator wants it.
   let isGuarded = false;
   if (managed !== null && !isPaused) {
     isGuarded = !(await isStopped(view, managed, clock));
@@ -59,8 +60,8 @@ export async function farewell(
     steps.push((signal) => consul.transact(handBack(own, session), signal));
     steps.push((signal) => consul.destroySession(session, signal));
   }
-  // In pause the server runs on without a lease, as its operator wants it.
-  if (lifeline !== null && isPaused) steps.push(() => lifeline.guard({ kind: 'none' }));
+  // Its server is stopped, or left alone: whoever takes the data away next finds nobody at work there.
+  if (lifeline !== null && !isGuarded) steps.push(() => lifeline.guard({ kind: 'none' }));
   if (self.registerService) steps.push((signal) => consul.deregisterService(service.id, signal));
   const never = new AbortController().signal;
   for (const step of steps) await answerWithin(clock, stepMs, never, step).catch(() => undefined);

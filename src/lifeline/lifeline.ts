@@ -5,6 +5,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Guard } from '../domain/lead.ts';
 import type { Lifeline } from '../postgres/managed-port.ts';
 import { asLine, eachMessage, type LifelineOrder, machineMs, type Reply, type Request } from './message.ts';
+import { within } from './patience.ts';
 import { processWith } from './process-table.ts';
 
 export interface LifelineSettings extends Omit<LifelineOrder, 'agent'> {
@@ -17,6 +18,8 @@ export interface LifelineSettings extends Omit<LifelineOrder, 'agent'> {
 const nodeOptions = ['--max-old-space-size=16', '--max-semi-space-size=1'];
 /** A lifeline that does not answer for so long is replaced. */
 const answerMs = 2_000;
+/** One that guards nothing has this long to end. */
+const endingMs = 1_000;
 /** One that dies is replaced at once, but not more often than this. */
 const restartMs = 1_000;
 
@@ -29,7 +32,7 @@ interface Waiting {
  * The lifeline as a process of its own, which outlives this one: it has its own session and group, and no signal for the
  * agent's reaches it. It is started now and takes over what a lifeline of an earlier agent guards; one that dies or hangs is
  * replaced at once, and told the newest guard. `close` lets it end: a guard that is in force then stays so until its deadline,
- * or until the server is stopped.
+ * or until the server is stopped; without one it ends now.
  */
 export function createLifeline(
   { clock, report, ...order }: LifelineSettings,
@@ -131,8 +134,11 @@ export function createLifeline(
     },
     close: async () => {
       isClosed = true;
-      const open = child?.stdin ?? null;
-      if (open !== null) await new Promise<void>((resolve) => open.end(resolve));
+      const open = child;
+      if (open === null) return;
+      const gone = new Promise<void>((resolve) => open.once('exit', () => resolve()));
+      await new Promise<void>((resolve) => (open.stdin === null ? resolve() : open.stdin.end(resolve)));
+      if (newest.kind === 'none') await within(endingMs, gone, undefined);
     },
   };
 }

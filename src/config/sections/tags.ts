@@ -45,7 +45,9 @@ export const tagsSection: Field<Tags> = (value, place) => {
 function readTag(tag: string, value: unknown, place: Place): unknown {
   if (Object.hasOwn(flags, tag)) return optional(bool, null)(value, place);
   if (isAbsent(value) || !priorities.includes(tag)) return value;
-  return readInteger(value) ?? refuse(place, 'type', value, 'a whole number; 0 or less: never');
+  // As it was given: that is what Patroni publishes.
+  const isNumber = readInteger(value) !== undefined;
+  return isNumber ? value : refuse(place, 'type', value, 'a whole number; 0 or less: never');
 }
 
 function tellContradiction(flag: string, isSet: boolean, priority: unknown, place: Place): void {

@@ -31,7 +31,10 @@ async function leaving(view: View, canStop: boolean): Promise<readonly string[]>
       consul: { transact, destroySession: () => Promise.resolve() } as unknown as ConsulPort,
       server: { close: () => Promise.resolve() } as unknown as LocalServer,
       managed: { stop } as unknown as ManagedServer,
-      lifeline: null,
+      lifeline: {
+        guard: ({ kind }) => Promise.resolve(tell(`guards ${kind}`)),
+        close: () => Promise.resolve(),
+      },
       clock,
     },
   );
@@ -47,11 +50,14 @@ test('a primary that does not end is stopped at once by the end of its lease, an
     '8000 immediate',
     '8000 gives back service/main/leader',
     '8000 gives back service/main/members/alpha',
+    '8000 guards none',
   ]);
 });
 
-test('the key of one that cannot be stopped is kept', async () => {
-  expect(await leaving(managed('alpha'), false)).not.toContain('8000 gives back service/main/leader');
+test('the key of one that cannot be stopped is kept, and its guard', async () => {
+  const told = await leaving(managed('alpha'), false);
+  expect(told).not.toContain('8000 gives back service/main/leader');
+  expect(told).not.toContain('8000 guards none');
 });
 
 test('a standby may take longer than any lease', async () => {

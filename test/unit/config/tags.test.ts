@@ -22,7 +22,7 @@ describe('the tags of a file', () => {
       { nofailover: null, noloadbalance: 'yes' },
       { nofailover: false, raw: { noloadbalance: true } },
     ],
-    [{ failover_priority: '5' }, { nofailover: false, failoverPriority: 5, raw: { failover_priority: 5 } }],
+    [{ failover_priority: '5' }, { nofailover: false, failoverPriority: 5, raw: { failover_priority: '5' } }],
     [{ failover_priority: 0 }, { nofailover: true, failoverPriority: 0 }],
     [{ sync_priority: 0 }, { nosync: true }],
     [{ sync_priority: 2 }, { nosync: false }],
