@@ -21,7 +21,7 @@ import { planForgottenXmin, planPhysicalAdvances, planStandbyPhysicalSlots } fro
 import { planPrimarySlots } from './primary-slots.ts';
 import { problemsOf } from './problems.ts';
 import { planMember, planPublications, wantedMember } from './publish.ts';
-import { untouchableBecause } from './refusal.ts';
+import { refusalOf, untouchableBecause } from './refusal.ts';
 import { planService } from './service.ts';
 import { planSnapshots } from './snapshots.ts';
 import { planStandbyGate } from './standby-gate.ts';
@@ -76,8 +76,11 @@ function planRole(view: View): readonly Intent[] {
 
 /** What is to be changed on this server: nothing at all where slotkeeper cannot do its work (S7). */
 function planLocal(view: View): readonly Intent[] {
+  const isManaged = view.self.ha === 'manage' && refusalOf(view) === null;
   const why = untouchableBecause(view);
-  if (why !== null) return [hold('server', why)];
+  // The members of a cluster that was taken over stream before its wal_level has changed.
+  const isOpen = isManaged && !isHandingOver(view);
+  if (why !== null) return [hold('server', why), ...(isOpen ? [...planPrimarySlots(view), ...planPhysical(view)] : [])];
   // Whatever else would begin now would keep the server from being handed over, or fill the gate again.
   if (view.self.ha === 'manage' && isHandingOver(view)) return [hold('slots', 'the server is handed over')];
   return [
@@ -90,10 +93,13 @@ function planLocal(view: View): readonly Intent[] {
     ...planIdleSlots(view),
     ...planSnapshots(view),
     ...planStandbySlots(view),
-    ...planStandbyPhysicalSlots(view),
-    ...planForgottenXmin(view),
-    ...planPhysicalAdvances(view),
+    ...planPhysical(view),
   ];
+}
+
+/** On standbys; on a primary they are made together with the logical ones. */
+function planPhysical(view: View): readonly Intent[] {
+  return [...planStandbyPhysicalSlots(view), ...planForgottenXmin(view), ...planPhysicalAdvances(view)];
 }
 
 /** An earlier agent stopped the server for a copy and died: whoever stops the server starts it again. */

@@ -117,3 +117,12 @@ describe('idle slots of members', () => {
     expect(moved({ ...keys, members: new Map(keys.members).set('Gamma', other) })).toEqual([0x4300n]);
   });
 });
+
+test('members of a cluster that was taken over have their slots before its wal_level has changed', () => {
+  const settings = { ...managed('alpha').local.look!.settings, walLevel: 'replica' };
+  const view = managed('alpha', { look: { slots: [], settings } });
+  expect(actionsOf(later(view, 100), 'create_physical_slot').map(({ slot }) => slot)).toEqual(['beta']);
+  expect(actionsOf(later(withLook('alpha', { slots: [], settings }, { config }), 100), 'create_physical_slot')).toEqual(
+    [],
+  );
+});
