@@ -32,7 +32,10 @@ async function leaving(view: View, canStop: boolean): Promise<readonly string[]>
       server: { close: () => Promise.resolve() } as unknown as LocalServer,
       managed: { stop } as unknown as ManagedServer,
       lifeline: {
-        guard: ({ kind }) => Promise.resolve(tell(`guards ${kind}`)),
+        guard: ({ kind }) => {
+          tell(`guards ${kind}`);
+          return Promise.resolve();
+        },
         close: () => Promise.resolve(),
       },
       clock,
