@@ -54,10 +54,13 @@ function clusterProblems(view: View): Problem[] {
   if (config?.problem != null) {
     const consequence =
       view.config === null ? 'no slot is changed until it is right' : 'the last good one stays in force';
+    const isUsed = config.value !== null;
     problems.push({
       code: 'config_invalid',
-      severity: 'error',
-      what: `the cluster configuration is wrong, ${consequence}: ${config.problem}`,
+      severity: isUsed ? 'warning' : 'error',
+      what: isUsed
+        ? `the cluster configuration is in force, but for values that had to be put right: ${config.problem}`
+        : `the cluster configuration is wrong, ${consequence}: ${config.problem}`,
       fix: 'correct it with slotkeeper edit-config',
     });
   }

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { plan } from '../../../src/plan/plan.ts';
 import type { ServerLook } from '../../../src/domain/server.ts';
-import { aLogicalSlot, aPhysicalSlot, aPrimaryLook, aStandbyLook, aView } from '../../support/turns.ts';
+import { defaultConfig } from '../../../src/domain/default-config.ts';
+import { aKey, aLogicalSlot, aPhysicalSlot, aPrimaryLook, aStandbyLook, aView, someKeys } from '../../support/turns.ts';
 
 const codesOf = (name: string, look: ServerLook): readonly string[] => {
   const view = aView(name);
@@ -44,4 +45,17 @@ test('a physical slot that is in use, or that holds nothing, is no problem', () 
     aPhysicalSlot({ name: 'delta', active: false, xmin: null, catalogXmin: null }),
   ];
   expect(codesOf('beta', { ...standby, slots: [aLogicalSlot(), ...others] })).toEqual([]);
+});
+
+test('a configuration that is used but for some values is told apart from one that is not used', () => {
+  const told = (value: typeof defaultConfig | null) => {
+    const config = { ...aKey(defaultConfig), value, problem: 'ttl is 1' };
+    const view = aView('beta', { consul: { contact: { kind: 'good', atMs: 0 }, keys: someKeys({ config }) } });
+    return plan(view).problems.find(({ code }) => code === 'config_invalid');
+  };
+  expect(told(defaultConfig)).toMatchObject({
+    severity: 'warning',
+    what: expect.stringContaining('in force, but') as string,
+  });
+  expect(told(null)).toMatchObject({ severity: 'error', what: expect.stringContaining('is wrong') as string });
 });
