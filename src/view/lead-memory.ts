@@ -101,7 +101,13 @@ export function leadAfterLook(view: View, look: ServerLook, startedAtMs: number)
   const { lead } = view.memory;
   if (look.role === 'primary') return { ...lead, mayWriteSinceMs: lead.mayWriteSinceMs ?? view.nowMs };
   const isNews = lead.mayWriteSinceMs !== null && startedAtMs >= lead.mayWriteSinceMs;
-  return isNews ? { ...lead, mayWriteSinceMs: null } : lead;
+  const isOver = lead.handover !== null && heldTerm(view) !== lead.handover.term;
+  if (!isNews && !isOver) return lead;
+  return {
+    ...lead,
+    mayWriteSinceMs: isNews ? null : lead.mayWriteSinceMs,
+    handover: isOver ? null : lead.handover,
+  };
 }
 
 /** What the end of the server changes: nothing runs on the data directory that was looked at. */

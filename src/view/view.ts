@@ -287,7 +287,7 @@ export interface LeadMemory {
   readonly request: { readonly index: number; readonly sinceMs: number } | null;
   /** The timeline of the standby that last went for the leader key, and when. */
   readonly offered: { readonly timeline: number; readonly atMs: number } | null;
-  /** The server was stopped to hand over in this term. */
+  /** The server was stopped to hand over in this term, and has not been seen as a standby since. */
   readonly handover: { readonly term: number } | null;
   /** Whom the server was last told to stream from: what has no effect is not repeated in a loop. */
   readonly followed: { readonly upstream: Upstream | null; readonly atMs: number } | null;

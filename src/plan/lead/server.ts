@@ -80,6 +80,8 @@ function planDown(view: View, plan: ServerPlan): readonly Intent[] {
   if (disk === null) return [hold('server', 'its data directory has not been looked at yet')];
   // Stopped for a copy of slots: whoever stopped it starts it.
   if (copyInterrupted) return [];
-  if (pause && !isServerAskedFor(view)) return [hold('server', 'it does not run, and the cluster is paused')];
+  // Whoever asks for a switchover asks for the former leader to become a standby, too.
+  const isAskedFor = isServerAskedFor(view) || view.memory.lead.handover !== null;
+  if (pause && !isAskedFor) return [hold('server', 'it does not run, and the cluster is paused')];
   return planStopped(view, disk, plan);
 }

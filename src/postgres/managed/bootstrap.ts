@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import type { ServerPlan } from '../../domain/managed.ts';
 import type { Address } from '../settings.ts';
 import { settingLine } from './conf-text.ts';
-import { expectEmpty, makeDataDirectory } from './empty-directory.ts';
+import { expectEmpty, makeDataDirectory, withoutDirectory } from './empty-directory.ts';
+import { controlText } from './inspect.ts';
 import type { ManagedWork } from './managed-work.ts';
 import { writePgpass } from './pgpass.ts';
 import { ownFiles, type Place } from './place.ts';
@@ -14,6 +15,7 @@ import { makeRoles } from './roles.ts';
 import { majorOf, startServer } from './run-server.ts';
 import { writeServerConf } from './server-conf.ts';
 import type { BootstrapMethod } from './settings.ts';
+import { startableAsStandby } from './standby-minimums.ts';
 import { asUnfinished, endLeftProgram } from './unfinished.ts';
 import { writePrimary } from './upstream-conf.ts';
 import { replaceFile } from '../durable-file.ts';
@@ -24,16 +26,18 @@ export async function bootstrapServer(work: ManagedWork, plan: ServerPlan, signa
   const { settings, place, user } = work;
   const { method, hba } = settings.bootstrap;
   await endLeftProgram(place, settings.clock);
-  await makeDataDirectory(work);
+  const wasMissing = await makeDataDirectory(work);
   await expectEmpty(work);
   await writePgpass(work);
   await asUnfinished(place, user, 'bootstrap', async (pidFile) => {
     if (method.kind === 'initdb') await initialize(work, method, pidFile, signal);
-    else await restore(work, method, pidFile, signal);
+    else await withoutDirectory(work, wasMissing, () => restore(work, method, pidFile, signal));
     const major = await majorOf(work);
     if (plan.hba === null && hba.length > 0)
       await appendFile(join(place.configDir, 'pg_hba.conf'), `${hba.join('\n')}\n`);
-    await writeServerConf(work, plan, major, signal);
+    // A restored backup is recovered like a standby, with what its former primary had; then it is started as planned.
+    const { plan: startable } = startableAsStandby(plan, await controlText(work, signal));
+    await writeServerConf(work, startable, major, signal);
     if (method.kind === 'command') await prepareRecovery(work, method, major);
     else await writePrimary(work, major);
     await withPrivateServer(work, (server) => furnish(work, server, pidFile, signal), signal);

@@ -5,7 +5,7 @@ import type { Upstream } from '../../domain/lead.ts';
 import { parseUrl } from '../conninfo.ts';
 import { ServerError } from '../port.ts';
 import { namesIn } from './inspect.ts';
-import { clearData, expectEmpty, giveUpAside, makeDataDirectory } from './empty-directory.ts';
+import { clearData, expectEmpty, giveUpAside, makeDataDirectory, withoutDirectory } from './empty-directory.ts';
 import type { ManagedWork } from './managed-work.ts';
 import { writePgpass } from './pgpass.ts';
 import { ownPrefix } from './place.ts';
@@ -29,7 +29,7 @@ export async function cloneData(
   const { place, user, settings } = work;
   const methods = methodsNamed(settings, names);
   await endLeftProgram(place, settings.clock);
-  await makeDataDirectory(work);
+  const wasMissing = await makeDataDirectory(work);
   if (methods.every((method) => method.kind === 'basebackup' || !method.keepData)) await expectEmpty(work);
   await writePgpass(work);
   const database = parseUrl(url)?.database ?? settings.address.database;
@@ -39,7 +39,7 @@ export async function cloneData(
     for (const method of methods) {
       signal.throwIfAborted();
       try {
-        await copyBy(work, method, connstring, pidFile, signal);
+        await copyBy(work, method, { connstring, wasMissing, pidFile }, signal);
         await removeOwnFiles(work);
         await signalStandby(place.directory, await majorOf(work));
         return;
@@ -58,16 +58,23 @@ export async function removeOwnFiles({ place }: ManagedWork): Promise<void> {
   }
 }
 
+interface Copying {
+  readonly connstring: string;
+  /** There was no data directory before. */
+  readonly wasMissing: boolean;
+  readonly pidFile: string;
+}
+
 async function copyBy(
   work: ManagedWork,
   method: ReplicaMethod,
-  connstring: string,
-  pidFile: string,
+  { connstring, wasMissing, pidFile }: Copying,
   signal: AbortSignal,
 ): Promise<void> {
   if (method.kind === 'command') {
     if (!method.keepData) await clearData(work);
-    await runCommandMethod(work, method, connstring, pidFile, signal);
+    const isFirst = wasMissing && !method.keepData;
+    await withoutDirectory(work, isFirst, () => runCommandMethod(work, method, connstring, pidFile, signal));
     return;
   }
   await clearData(work);

@@ -1,4 +1,4 @@
-import { chmod, chown, lstat, mkdir, readlink, realpath, rename, rm } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, readlink, realpath, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { shorten } from '../../base/printable.ts';
 import type { UnfinishedWork } from '../../domain/disk.ts';
@@ -40,13 +40,44 @@ async function expectNoServer({ place, settings }: ManagedWork, unfinished: Unfi
   if (pid !== null) throw new ServerError(`remove the data: process ${pid} runs on it`, 'other', null);
 }
 
-/** Makes the data directory where there is none, and the folders above that are missing, for the server's user. */
-export async function makeDataDirectory({ place, user }: ManagedWork): Promise<void> {
+/**
+ * Makes the data directory where there is none, and the folders above that are missing, for the server's user. Resolves to
+ * whether there was none.
+ */
+export async function makeDataDirectory({ place, user }: ManagedWork): Promise<boolean> {
   const { root } = place.directory;
   const { uid, gid, directoryMode } = privateOwnership(user);
   const first = await mkdir(root, { recursive: true, mode: directoryMode });
-  if (user === null || first === undefined) return;
+  if (first === undefined) return false;
+  if (user === null) return true;
   for (let made = root; made.length >= first.length; made = dirname(made)) await chown(made, uid, gid);
+  return true;
+}
+
+/**
+ * Runs an operator's command that brings the data. Where there was no directory (`wasMissing`) it finds none, as it does with
+ * Patroni: some make it themselves and would refuse one that is there. So does the next attempt, when this one fails.
+ */
+export async function withoutDirectory(
+  work: ManagedWork,
+  wasMissing: boolean,
+  command: () => Promise<void>,
+): Promise<void> {
+  const { root } = work.place.directory;
+  const isWanted = wasMissing && (await mayBeMadeByUser(work));
+  const takeAway = (): Promise<void> => (isWanted ? rmdir(root).catch(() => undefined) : Promise.resolve());
+  await takeAway();
+  try {
+    await command();
+  } catch (error) {
+    if (isWanted) await clearData(work).then(takeAway, () => undefined);
+    throw error;
+  }
+}
+
+/** Another user may not be allowed to make it anew. */
+async function mayBeMadeByUser({ place, user }: ManagedWork): Promise<boolean> {
+  return user === null || (await stat(dirname(place.directory.root))).uid === user.uid;
 }
 
 /**

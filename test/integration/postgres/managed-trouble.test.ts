@@ -153,7 +153,10 @@ describe.each(await completePostgres())('a managed server in trouble, PostgreSQL
     await writeFile(
       script,
       `#!/bin/sh\nfor arg in "$@"; do case $arg in --datadir=*) to=\${arg#--datadir=};; esac; done\n` +
-        `echo "$@" > ${primary.home}/restore.args\ncp -a ${backup}/. "$to"/\n`,
+        // It makes the directory itself, as many do, and fails half-way at its first attempt.
+        `[ -e "$to" ] && exit 9\n` +
+        `[ -e ${script}.tried ] || { touch ${script}.tried; mkdir "$to"; touch "$to"/half; exit 3; }\n` +
+        `echo "$@" > ${primary.home}/restore.args\ncp -a ${backup} "$to"\n`,
     );
     await chmod(script, 0o755);
     const copier = await managedMember(sandbox, postgres, 'copier', { dataDir: backup });
@@ -172,6 +175,8 @@ describe.each(await completePostgres())('a managed server in trouble, PostgreSQL
         },
       },
     });
+    await expect(member.server.bootstrap(member.plan(), never)).rejects.toThrow(/failed with 3/);
+    await member.server.removeData(never);
     await member.server.bootstrap(member.plan(), never);
     expect(await readFile(`${primary.home}/restore.args`, 'utf8')).toBe(
       `--scope=test --datadir=${member.dataDir} --stanza=x\n`,
@@ -183,7 +188,7 @@ describe.each(await completePostgres())('a managed server in trouble, PostgreSQL
 
   test('replica methods are tried in turn; what one leaves is taken away before the next', async () => {
     const told = join(primary.home, 'method.args');
-    const script = `echo "$@" > ${told}; for arg in "$@"; do case $arg in --datadir=*) echo x > \${arg#*=}/left;; esac; done; exit 1`;
+    const script = `echo "$@" > ${told}; for arg in "$@"; do case $arg in --datadir=*) mkdir \${arg#*=} && echo x > \${arg#*=}/left;; esac; done; exit 1`;
     const member = await managedMember(sandbox, postgres, 'by_method', {
       replicaMethods: [
         {

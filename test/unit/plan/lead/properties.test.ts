@@ -112,7 +112,7 @@ test('in pause the server is left alone, but for what an operator asked, and for
     if (view.config?.pause !== true) return false;
     const leader = leaderName(view.consul.keys!);
     const isAnothers = leader !== null && leader !== view.self.name;
-    const isAsked = view.consul.keys?.failover !== null;
+    const isAsked = view.consul.keys?.failover !== null || view.memory.lead.handover !== null;
     const lanes = plan(view).actions.map(laneOf);
     if (!isAnothers && !isAsked && leadingTerm(view) === null) expect(lanes).not.toContain('server');
     return true;

@@ -1,9 +1,19 @@
 import { describe, expect, test } from 'vitest';
 import type { ClusterKeys } from '../../../../src/domain/cluster.ts';
 import type { View } from '../../../../src/view/view.ts';
-import { aDisk, aRequest, down, leadConfig, managed, managedKeys, memberKeyOf, term } from '../../../support/lead.ts';
+import {
+  aDisk,
+  aRequest,
+  aTerm,
+  down,
+  leadConfig,
+  managed,
+  managedKeys,
+  memberKeyOf,
+  term,
+} from '../../../support/lead.ts';
 import { actionsOf, after, done, failed, holdOf, kindsOf, later } from '../../../support/situations.ts';
-import { aKey, aStatus, nowMs, nowWallMs, sessionOf } from '../../../support/turns.ts';
+import { aKey, aStandbyLook, aStatus, nowMs, nowWallMs, sessionOf } from '../../../support/turns.ts';
 
 type Pieces = NonNullable<Parameters<typeof managed>[1]>;
 
@@ -88,6 +98,21 @@ describe('a switchover', () => {
     const status = aKey(aStatus({ optime: 0x5100n }), { modifyIndex: 160 });
     const told = asked({}, { status }, { local: down(aDisk({ checkpointLsn: 0x5100n })), lead });
     expect(kindsOf(told)).toContain('release_leader');
+  });
+
+  test('in pause the former leader is started as a standby, once', () => {
+    const keys = managedKeys({ leader: aKey('beta', { modifyIndex: 40, session: sessionOf('beta') }) });
+    const terms = aKey([aTerm(), aTerm({ term: 40, leader: 'beta', timeline: 2, from: 0x6000n })]);
+    const history = aKey([{ timeline: 1, lsn: 0x6000n, reason: 'x', timestamp: null, newLeader: 'beta' }]);
+    const config = leadConfig({}, { pause: true });
+    const lead = { handover: { term }, mayWriteSinceMs: null, guard: null };
+    const stopped = managed('alpha', { keys: { ...keys, terms, history }, config, lead, local: down(aDisk()) });
+    expect(actionsOf(stopped, 'start_server')).toMatchObject([{ term: null }]);
+    const running = after(stopped, [{ kind: 'look', startedAtMs: nowMs, look: aStandbyLook() }]);
+    expect(running.memory.lead.handover).toBeNull();
+    const crashed = { ...stopped, memory: running.memory };
+    expect(kindsOf(crashed)).not.toContain('start_server');
+    expect(holdOf(crashed, 'server')).toContain('paused');
   });
 
   test.each<[string, Partial<ClusterKeys>, Pieces]>([
