@@ -25,6 +25,7 @@ export function noLeadMemory(nowMs: number): LeadMemory {
     downSinceMs: null,
     streamlessSinceMs: null,
     request: null,
+    isBootstrapped: false,
     offered: null,
     handover: null,
     followed: null,
@@ -79,13 +80,27 @@ export function leadAfterOutcome(view: View, outcome: Outcome): LeadMemory {
     case 'configure_server':
       return { ...next, applied: done.action.plan, pendingRestart: namesIn(done.result) };
     case 'bootstrap':
-      return { ...next, applied: done.action.plan, pendingRestart: [], recordedTerm: null, writtenUnder: null };
+      return {
+        ...next,
+        applied: done.action.plan,
+        pendingRestart: [],
+        recordedTerm: null,
+        writtenUnder: null,
+        isBootstrapped: true,
+      };
     case 'follow':
       return { ...next, applied: done.action.plan };
     case 'clone':
     case 'rewind':
     case 'remove_data':
-      return { ...next, applied: null, pendingRestart: [], recordedTerm: null, writtenUnder: null };
+      return {
+        ...next,
+        applied: null,
+        pendingRestart: [],
+        recordedTerm: null,
+        writtenUnder: null,
+        isBootstrapped: false,
+      };
     default:
       return next;
   }

@@ -6,6 +6,7 @@ import type { Intent } from '../intent.ts';
 import { act, hold } from '../intent.ts';
 import { refusalOf } from '../refusal.ts';
 import { cannotLeadOn } from './acquire.ts';
+import { hasOnlyBootstrapped } from './stopped.ts';
 
 /**
  * A server that may accept writes is stopped when its agent does not lead (L1): in order while the lease it had is still
@@ -15,8 +16,10 @@ export function planFence(view: View): readonly Intent[] {
   if (!mayWrite(view) || leadingTerm(view) !== null) return [];
   // Nothing is known to run here: what is on disk says the rest.
   if (view.local.trouble === 'not_running' && !view.running.has('server')) return [];
-  if (refusalOf(view) !== null) return [hold('server', 'it belongs to another cluster, and is left alone')];
-  const why = stopBecause(view);
+  const isForeign = refusalOf(view) !== null;
+  if (isForeign && !hasOnlyBootstrapped(view))
+    return [hold('server', 'it belongs to another cluster, and is left alone')];
+  const why = isForeign ? 'it was made in vain: another member has made the cluster' : stopBecause(view);
   if (why === null) return [];
   return [act({ kind: 'stop_server', mode: isLate(view) ? 'immediate' : 'fast', why })];
 }

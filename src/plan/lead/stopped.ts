@@ -29,9 +29,21 @@ export function planStopped(view: View, disk: DiskState, plan: ServerPlan): read
       return planEmpty(view, plan);
     case 'cluster': {
       const refusal = foreignBecause(view, disk.control.systemIdentifier);
-      return refusal === null ? planCluster(view, disk, plan) : [hold('server', refusal)];
+      if (refusal === null) return planCluster(view, disk, plan);
+      const isInVain = hasOnlyBootstrapped(view) && disk.term === null;
+      return isInVain ? [act({ kind: 'remove_data', why: vain })] : [hold('server', refusal)];
     }
   }
+}
+
+const vain = 'another member made the cluster while it was made here';
+
+/**
+ * The data was made here, and nobody ever led with it. Where it is another cluster's than the scope's, its agent stood still or
+ * had lost Consul meanwhile; whatever else belongs to another cluster is left alone.
+ */
+export function hasOnlyBootstrapped({ memory: { lead } }: View): boolean {
+  return lead.isBootstrapped && lead.recordedTerm === null;
 }
 
 function planCluster(view: View, disk: Cluster, plan: ServerPlan): readonly Intent[] {
