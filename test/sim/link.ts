@@ -8,6 +8,10 @@ export interface LinkFaults {
   mode: 'ok' | 'cut' | 'black_hole';
   /** The longest one-way trip, in milliseconds, where it is longer than usual. */
   maxTripMs: number;
+  /** How much longer an answer is on its way home than a question is out. */
+  answersTakeMs: number;
+  /** Every question gets lost, and what was asked before is answered. */
+  isMute: boolean;
   /** How often an answer gets lost although the question took effect. */
   lostAnswers: number;
   /** How often a question takes effect twice. */
@@ -15,7 +19,7 @@ export interface LinkFaults {
 }
 
 export function healthyLink(): LinkFaults {
-  return { mode: 'ok', maxTripMs: 0, lostAnswers: 0, duplicated: 0 };
+  return { mode: 'ok', maxTripMs: 0, answersTakeMs: 0, isMute: false, lostAnswers: 0, duplicated: 0 };
 }
 
 export interface LinkContext {
@@ -76,7 +80,7 @@ export function callOver<T>(link: LinkContext, signal: AbortSignal, effect: () =
         outcome = { error };
       }
       const lost = random.chance(faults.lostAnswers);
-      time.in(trip(), () => {
+      time.in(trip() + faults.answersTakeMs, () => {
         settle(() => {
           if (lost || faults.mode !== 'ok') reject(link.broken('connection reset'));
           else if ('value' in outcome) resolve(outcome.value);
@@ -88,7 +92,7 @@ export function callOver<T>(link: LinkContext, signal: AbortSignal, effect: () =
     time.in(
       trip(),
       () => {
-        if (faults.mode === 'black_hole') return;
+        if (faults.mode === 'black_hole' || faults.isMute) return;
         if (faults.mode === 'cut') {
           time.in(0, () => {
             settle(() => {

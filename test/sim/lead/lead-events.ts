@@ -93,6 +93,9 @@ export const consulLinkFails = toMember((world, random, member) => {
     { lostAnswers: 0.3 },
     { lostAnswers: 0.9 },
     { duplicated: 0.3, maxTripMs: 100 },
+    { answersTakeMs: 1_500 },
+    { answersTakeMs: 2_500 },
+    { isMute: true },
   ]);
   world.trace.add(member.name, `way to Consul: ${JSON.stringify(faults)}`);
   Object.assign(member.consulLink, healthyLink(), faults);
@@ -199,8 +202,8 @@ export const sessionDestroyed: LeadEvent = (world, random) => {
 /** Whoever hears of a change at all has heard of it by then. */
 const hearingMs = 2_000;
 
-function isHealthy({ mode, maxTripMs, lostAnswers }: LinkFaults): boolean {
-  return mode === 'ok' && maxTripMs === 0 && lostAnswers === 0;
+function isHealthy({ mode, maxTripMs, answersTakeMs, isMute, lostAnswers }: LinkFaults): boolean {
+  return mode === 'ok' && maxTripMs === 0 && answersTakeMs === 0 && !isMute && lostAnswers === 0;
 }
 
 /**

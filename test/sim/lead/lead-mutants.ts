@@ -23,6 +23,12 @@ const withoutLifeline: Change = {
   to: '',
 };
 
+const withoutLockDelay: Change = {
+  file: 'src/watch/session-spec.ts',
+  from: 'lockDelaySeconds: ttlSeconds',
+  to: 'lockDelaySeconds: 0',
+};
+
 export const leadMutants: readonly LeadMutant[] = [
   {
     name: 'L1: the lease’s deadline is ignored',
@@ -53,7 +59,21 @@ export const leadMutants: readonly LeadMutant[] = [
     name: 'L1: no lock delay outlasts the lease',
     scene: 'sessionDestroyedUnheard',
     finds: ['two primaries', 'lost write'],
-    changes: [{ file: 'src/watch/session-spec.ts', from: 'lockDelaySeconds: ttlSeconds', to: 'lockDelaySeconds: 0' }],
+    changes: [withoutLockDelay],
+  },
+  {
+    name: 'L1: a lease counts from the answer',
+    scene: 'renewalAnsweredLate',
+    finds: ['two primaries', 'lost write'],
+    changes: [
+      withoutLifeline,
+      withoutLockDelay,
+      {
+        file: 'src/watch/session.ts',
+        from: 'this.#renewed({ ...held, renewedAtMs: sentAtMs });',
+        to: 'this.#renewed({ ...held, renewedAtMs: this.#nowMs() });',
+      },
+    ],
   },
   {
     name: 'L2: in synchronous mode the lock alone decides',
@@ -68,7 +88,7 @@ export const leadMutants: readonly LeadMutant[] = [
     ],
   },
   {
-    name: 'L2: a standby is called synchronous before PostgreSQL waits for it',
+    name: 'L9: a standby is called synchronous before PostgreSQL waits for it',
     scene: 'leaderFrozenOnceListed',
     finds: ['lost write'],
     changes: [
@@ -91,6 +111,51 @@ export const leadMutants: readonly LeadMutant[] = [
     finds: ['term', 'divergence'],
     changes: [
       { file: 'src/plan/lead/promote.ts', from: 'if (!isListed(view, term)) return', to: 'if (term < 0) return' },
+    ],
+  },
+  {
+    name: 'L3: who is furthest is not asked',
+    scene: 'leaderGoneOneBehind',
+    finds: ['outcome'],
+    changes: [
+      {
+        file: 'src/plan/lead/race.ts',
+        from: 'if (a.bid.position !== b.bid.position) return a.bid.position > b.bid.position;',
+        to: '',
+      },
+    ],
+  },
+  {
+    name: 'L4: promotion_guard does not keep anybody out',
+    scene: 'leaderGoneBeforeSlotsAreReady',
+    finds: ['outcome'],
+    changes: [
+      { file: 'src/plan/lead/fitness.ts', from: `promotionGuard === 'require' && unready > 0`, to: 'unready < 0' },
+    ],
+  },
+  {
+    name: 'L8: nobody waits for the former leader’s word',
+    scene: 'keyDeletedFarAway',
+    finds: ['two primaries', 'lost write'],
+    changes: [
+      {
+        file: 'src/plan/lead/race.ts',
+        from: 'return formerLives(view, sinceMs) ?? othersTurn(',
+        to: 'return othersTurn(',
+      },
+    ],
+  },
+  {
+    name: 'L10: somebody is elected in pause',
+    scene: 'leaderGoneInPause',
+    finds: ['outcome'],
+    changes: [
+      {
+        file: 'src/plan/lead/fitness.ts',
+        from: `return configOf(view).pause && !isNamed ? 'the cluster is paused' : null;`,
+        to: 'return null;',
+      },
+      { file: 'src/plan/lead/race.ts', from: 'if (isPaused) return', to: 'if (isPaused && former === null) return' },
     ],
   },
 ];

@@ -1,8 +1,8 @@
-import { decodeSync } from '../../../src/consul/codec/lead.ts';
 import type { Random } from '../random.ts';
-import { simKeys } from '../sim-agent.ts';
 import type { LeadScopeConfig } from './lead-config.ts';
-import type { LeadMember, LeadWorld } from './lead-world.ts';
+import type { LeadWorld } from './lead-world.ts';
+import { ruleScenes } from './rule-scenes.ts';
+import { endSessions, leaderOf, once, othersThan, remove, setStream, synchronousStandbys } from './scene-moves.ts';
 
 /**
  * One chain of events that a broken rule does not survive, instead of everything that can happen: what takes hundreds of
@@ -13,39 +13,16 @@ export interface LeadScene {
   readonly happens: (world: LeadWorld, random: Random) => void;
   /** From its beginning to the end of the history. */
   readonly lastsMs: number;
+  /** Asked right before it begins for what is to be looked at in the end, besides what is always checked. */
+  readonly endsWith?: (world: LeadWorld) => SceneEnd;
 }
 
-const watchMs = 5;
-
-function leaderOf(world: LeadWorld): LeadMember | null {
-  return world.members.find(({ host }) => host.isWritable) ?? null;
-}
-
-function othersThan(world: LeadWorld, ...members: readonly LeadMember[]): readonly LeadMember[] {
-  return world.members.filter((member) => !members.includes(member));
-}
-
-function setStream(world: LeadWorld, { name }: LeadMember, broken: boolean): void {
-  const stream = world.cluster.streams.get(name);
-  if (stream !== undefined) stream.broken = broken;
-}
-
-function synchronousStandbys(world: LeadWorld): readonly string[] {
-  const text = world.consul.state.keys.get(simKeys.sync)?.value;
-  return text == null ? [] : (decodeSync(text, () => undefined)?.standbys ?? []);
-}
-
-function endSessions({ consul: { state } }: LeadWorld, { name }: LeadMember): void {
-  for (const id of [...state.sessions.keys()]) if (state.ownerOf(id) === name) state.endSession(id);
-}
-
-/** Its host goes, and Consul knows it at once: the lock delay is what the others wait for. */
-function remove(world: LeadWorld, member: LeadMember): void {
-  world.killHost(member);
-  endSessions(world, member);
-}
+/** What is wrong when a scene is over; null = nothing. */
+export type SceneEnd = () => string | null;
 
 export const leadScenes = {
+  ...ruleScenes,
+
   /** Its agent stands still for longer than any lease. */
   leaderFrozen: {
     config: {},
@@ -95,17 +72,13 @@ export const leadScenes = {
       if (leader === null) return;
       const others = othersThan(world, leader);
       for (const other of others) setStream(world, other, true);
-      const watch = (): void => {
-        const names = synchronousStandbys(world);
-        if (names.length === 0) world.time.in(watchMs, watch, false);
-        else {
-          leader.process?.freeze();
-          for (const other of others) setStream(world, other, true);
-        }
-      };
+      const isListed = (): boolean => synchronousStandbys(world).length > 0;
       world.time.in(8_000, () => {
         for (const other of others) setStream(world, other, false);
-        watch();
+        once(world, isListed, () => {
+          leader.process?.freeze();
+          for (const other of others) setStream(world, other, true);
+        });
       });
     },
   },
