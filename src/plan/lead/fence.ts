@@ -7,6 +7,7 @@ import { act, hold } from '../intent.ts';
 import { refusalOf } from '../refusal.ts';
 import { cannotLeadOn } from './acquire.ts';
 import { hasOnlyBootstrapped } from './stopped.ts';
+import { isInitializing } from './upstream.ts';
 
 /**
  * A server that may accept writes is stopped when its agent does not lead (L1): in order while the lease it had is still
@@ -43,6 +44,9 @@ function stopBecause(view: View): string | null {
   const { deposed, vacant, guard } = view.memory.lead;
   const leader = keys === null ? null : leaderName(keys);
   if (leader !== null && leader !== view.self.name) return isUnseen(view) ? null : `${leader} leads`;
+  // Until somebody leads, it is the lock on `initialize` that lets one server write.
+  const isClaimed = keys?.initialize?.session != null && !isInitializing(view);
+  if (isClaimed && hasOnlyBootstrapped(view)) return 'another member makes the cluster';
   if (configOf(view).pause) return null;
   if (deposed?.why === 'lease') return 'the lease ran out';
   if (deposed?.why === 'session') return 'the session is gone';

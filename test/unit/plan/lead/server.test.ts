@@ -49,6 +49,17 @@ describe('a bootstrap that ended after another member had made the cluster', () 
     expect(serverOf(managed('gamma', { local: { ...down(other), look: null }, lead: made }))).toEqual(['remove_data']);
   });
 
+  test('is stopped also while the other one is still at it', () => {
+    const claimed = (by: string): View =>
+      managed('gamma', {
+        keys: managedKeys({ initialize: aKey('', { session: sessionOf(by) }), leader: null, terms: null }),
+        look: { role: 'primary' },
+        lead: { isBootstrapped: true, mayWriteSinceMs: nowMs - 100 },
+      });
+    expect(serverOf(claimed('beta'))).toEqual(['stop_server']);
+    expect(serverOf(claimed('gamma'))).toEqual([]);
+  });
+
   test('is left alone where somebody led with it, or an earlier run made it', () => {
     const led = { ...other, term: { ...of(20), member: 'gamma' } };
     expect(serverOf(managed('gamma', { local: { ...down(led), look: null }, lead: made }))).toEqual([]);
