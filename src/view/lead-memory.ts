@@ -2,6 +2,7 @@ import type { Action, Outcome } from '../domain/action.ts';
 import { leaderName } from '../domain/cluster.ts';
 import type { DiskState } from '../domain/disk.ts';
 import type { ServerLook } from '../domain/server.ts';
+import { formerLeaderLives } from './former-leader.ts';
 import { memberSlotsAfter } from './member-slots.ts';
 import { configOf, freshLook, sessionId } from './select.ts';
 import { heldTerm, leadingTerm, leaseDeadlineMs, letsWrite, lifelineGraceMs, mayWrite } from './lease.ts';
@@ -13,6 +14,7 @@ export function noLeadMemory(nowMs: number): LeadMemory {
     deposed: null,
     lastLeader: null,
     vacant: null,
+    openSinceMs: null,
     isKeyDelayed: false,
     guard: null,
     // An agent that has just been started finds its server as it is.
@@ -177,18 +179,18 @@ export function newestTerm(view: View): number {
   return Math.max(0, view.memory.lead.lastLeader?.term ?? 0, ...listed);
 }
 
-function withVacancy(view: View): View {
-  const { keys } = view.consul;
+function withVacancy(before: View): View {
+  const { keys } = before.consul;
   const isVacant = keys !== null && leaderName(keys) === null;
-  const { lead } = view.memory;
-  const sinceMs = lead.vacant?.sinceMs ?? view.nowMs;
-  const vacant = isVacant ? { sinceMs, after: newestTerm(view) } : null;
+  const { lead } = before.memory;
+  const sinceMs = lead.vacant?.sinceMs ?? before.nowMs;
+  const after = newestTerm(before);
+  const isSame = isVacant && lead.vacant?.sinceMs === sinceMs && lead.vacant.after === after;
+  const vacant = isSame ? lead.vacant : isVacant ? { sinceMs, after } : null;
+  const view = { ...before, memory: { ...before.memory, lead: { ...lead, vacant } } };
+  const openSinceMs = isVacant && formerLeaderLives(view) === null ? (lead.openSinceMs ?? before.nowMs) : null;
   const isKeyDelayed = isVacant && lead.isKeyDelayed;
-  const isSame =
-    vacant?.sinceMs === lead.vacant?.sinceMs &&
-    vacant?.after === lead.vacant?.after &&
-    isKeyDelayed === lead.isKeyDelayed;
-  return isSame ? view : { ...view, memory: { ...view.memory, lead: { ...lead, vacant, isKeyDelayed } } };
+  return { ...view, memory: { ...view.memory, lead: { ...view.memory.lead, openSinceMs, isKeyDelayed } } };
 }
 
 /**

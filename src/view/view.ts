@@ -260,6 +260,8 @@ export interface LeadMemory {
   readonly lastLeader: { readonly name: string; readonly term: number } | null;
   /** Nobody holds the leader key: since when, and the newest term that is known of. */
   readonly vacant: { readonly sinceMs: number; readonly after: number } | null;
+  /** Since when the former leader keeps nobody from that key; null = it does. */
+  readonly openSinceMs: number | null;
   /** That key could not be taken all the same: the lock delay after a session that ended is not over. */
   readonly isKeyDelayed: boolean;
   /** The guard of the newest term in which the server may still be writable; null = it is not, or never led. */

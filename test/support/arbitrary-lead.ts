@@ -109,6 +109,7 @@ const lead: fc.Arbitrary<Partial<LeadMemory>> = fc
     deposed: pick.deposed === null ? null : { term: pick.deposed, why: pick.why as 'lease' },
     // Where somebody leads it is taken out again.
     vacant: { sinceMs: nowMs - pick.vacantAgoMs, after: 30 },
+    openSinceMs: nowMs - pick.vacantAgoMs,
     mayWriteSinceMs: pick.mayWriteAgoMs === null ? null : nowMs - pick.mayWriteAgoMs,
     handover: pick.handover === null ? null : { term: pick.handover },
     guard: pick.guardMs === null ? null : { term: 30, deadlineMs: nowMs + pick.guardMs, session: 'x' },

@@ -1,6 +1,7 @@
 import type { Bid } from '../../domain/lead.ts';
+import { formerLeaderLives } from '../../view/former-leader.ts';
 import { hasLeaseLeft, lockDelayMs, mayWrite } from '../../view/lease.ts';
-import { configOf, freshLook, ownUpstream, sessionId } from '../../view/select.ts';
+import { configOf, freshLook, sessionId } from '../../view/select.ts';
 import type { View } from '../../view/view.ts';
 import type { Intent } from '../intent.ts';
 import { act, hold } from '../intent.ts';
@@ -40,31 +41,9 @@ export function planRace(view: View): readonly Intent[] {
 }
 
 function waitsBecause(view: View, own: Bid): string | null {
-  const sinceMs = view.nowMs - (view.memory.lead.vacant?.sinceMs ?? view.nowMs);
   if (view.consul.contact.kind !== 'good') return 'Consul does not answer';
   if (!hasLeaseLeft(view)) return 'too little is left of the lease';
-  return formerLives(view, sinceMs) ?? othersTurn(view, own, sinceMs);
-}
-
-/**
- * L8. While the former leader's agent is alive it says by a bid that its server is none any more; only its word counts then
- * (its key may have been deleted by hand). Without its agent, the stream from its server proves that it lives: then its
- * lease is waited for, after which it has been stopped.
- */
-function formerLives(view: View, sinceMs: number): string | null {
-  const former = view.memory.lead.lastLeader?.name ?? view.consul.keys?.terms?.value?.at(-1)?.leader ?? null;
-  if (former === null || former === view.self.name) return null;
-  const key = view.consul.keys?.members.get(former);
-  if (key?.session != null && key.value?.extras != null) {
-    const after = key.value.extras.bid?.after ?? -1;
-    return after >= (view.memory.lead.vacant?.after ?? 0) ? null : `${former}, who led last, may still accept writes`;
-  }
-  const isPaused = configOf(view).pause && view.consul.keys?.failover?.value?.force !== true;
-  if (isPaused) return `${former}, who led last, may still accept writes: nobody stops it while the cluster is paused`;
-  // The key that would tell whom it streams from is gone with the former leader's session.
-  const isStreaming = freshLook(view)?.receiver?.status === 'streaming' && (ownUpstream(view) ?? former) === former;
-  const leaseMs = view.session.kind === 'held' ? view.session.ttlSeconds * 1_000 : 0;
-  return isStreaming && sinceMs < leaseMs ? `it still receives WAL from ${former}` : null;
+  return formerLeaderLives(view) ?? othersTurn(view, own);
 }
 
 interface Rival {
@@ -72,8 +51,10 @@ interface Rival {
   readonly bid: Bid;
 }
 
-function othersTurn(view: View, own: Bid, sinceMs: number): string | null {
+/** Turns begin when the key can be had: nobody has let theirs pass while the former leader kept everybody from it. */
+function othersTurn(view: View, own: Bid): string | null {
   const { name } = view.self;
+  const sinceMs = view.nowMs - (view.memory.lead.openSinceMs ?? view.nowMs);
   const candidate = requestedCandidate(view);
   if (candidate === name) return null;
   const others = otherMembers(view, own.after);

@@ -26,7 +26,7 @@ function beta(keys: Partial<ClusterKeys> = {}, agoMs = 0, over: Pieces = {}): Vi
   return managed('beta', {
     keys: vacantKeys(keys),
     look: { receiver: null, ...look },
-    lead: { vacant: { sinceMs: nowMs - agoMs, after: term }, ...lead },
+    lead: { vacant: { sinceMs: nowMs - agoMs, after: term }, openSinceMs: nowMs - agoMs, ...lead },
     ...rest,
   });
 }
@@ -96,6 +96,20 @@ describe('L8: the former leader may still live', () => {
     expect(holdOf(beta(alive(), 60_000), 'leader key')).toBe('alpha, who led last, may still accept writes');
     const stopped = bidding('alpha', { unfit: 'its server does not run' });
     expect(acquires(beta(alive(stopped)))).toBe(true);
+  });
+
+  test('turns begin when it is out of the way: the furthest goes first after any wait', () => {
+    const gamma = bidding('gamma', { position: 0x5001n });
+    const members = (alpha: ReturnType<typeof memberKeyOf>): Partial<ClusterKeys> => ({
+      members: new Map([['alpha', alpha], ['gamma', gamma], ...membersKey('beta')]),
+    });
+    const waiting = beta(members(memberKeyOf('alpha')), 60_000, { lead: { openSinceMs: null } });
+    const stopped = bidding('alpha', { unfit: 'its server does not run' });
+    const keys = vacantKeys(members(stopped));
+    const open = after(later(waiting, 1_000), [{ kind: 'keys', keys }]);
+    expect(holdOf(open, 'leader key')).toBe('gamma is before it');
+    expect(holdOf(later(open, 1_800), 'leader key')).toBe('gamma is before it');
+    expect(acquires(later(open, 2_000))).toBe(true);
   });
 
   test('its agent is gone and its server still sends: its lease is waited for', () => {
