@@ -8,8 +8,6 @@ export type AgentRequest = { readonly id: number } & (
   | { readonly kind: 'restart'; readonly restart: RestartRequest }
   /** Takes a scheduled restart back. */
   | { readonly kind: 'cancel_restart' }
-  /** PostgreSQL's configuration files are written anew and read again, also where nothing seems to have changed. */
-  | { readonly kind: 'reload' }
   /** The data is replaced by a fresh copy. */
   | {
       readonly kind: 'reinitialize';

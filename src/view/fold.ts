@@ -2,6 +2,7 @@ import type { DiskState } from '../domain/disk.ts';
 import type { Action, Outcome } from '../domain/action.ts';
 import { keyOf, laneOf } from '../domain/action.ts';
 import type { ClusterKeys } from '../domain/cluster.ts';
+import type { Problem } from '../domain/problem.ts';
 import type { ServerLook } from '../domain/server.ts';
 import { leadAfterDisk, leadAfterLook, leadAfterOutcome, leadAfterStart, rememberLead } from './lead-memory.ts';
 import { ledgerAfterLook, ledgerAfterOutcome } from './ledger.ts';
@@ -17,7 +18,7 @@ import {
 } from './memory.ts';
 import { nativeAfterOutcome, rememberNative } from './native-memory.ts';
 import type { Observation } from './observation.ts';
-import { rememberRequests, requestsAfterOutcome, requestsAfterRequest } from './requests.ts';
+import { rememberRequests, requestsAfterOutcome, requestsAfterReload, requestsAfterRequest } from './requests.ts';
 import { currentStatus, sessionId } from './select.ts';
 import { rememberGate } from './standby-gate.ts';
 import { verdictsOf } from './verdict.ts';
@@ -115,6 +116,8 @@ function learn(view: View, observation: Observation): View {
       );
     case 'request':
       return withRequests(view, requestsAfterRequest(view, observation.request));
+    case 'reloaded':
+      return withReloaded(view, observation.self, observation.problems);
     case 'problem': {
       const reported = new Map(view.reported);
       if (observation.present) reported.set(observation.problem.code, observation.problem);
@@ -202,6 +205,16 @@ function withoutDisk(view: View, lane: string): View {
 function withRequests(view: View, requests: RequestMemory): View {
   return requests === view.memory.requests ? view : { ...view, memory: { ...view.memory, requests } };
 }
+
+function withReloaded(view: View, self: Self | null, problems: readonly Problem[]): View {
+  const others = [...view.reported].filter(([code]) => !reloadProblems.includes(code));
+  const reported = new Map([...others, ...problems.map((problem) => [problem.code, problem] as const)]);
+  const told = { ...view, reported };
+  return self === null ? told : withRequests({ ...told, self }, requestsAfterReload(view));
+}
+
+/** The codes of all that is ever told of the agent's file after its start. */
+const reloadProblems: readonly string[] = ['agent_file', 'agent_file_kept'];
 
 function withStarted(view: View, action: Action): View {
   const running = new Map(view.running).set(laneOf(action), { action, sinceMs: view.nowMs });

@@ -5,7 +5,7 @@ import type { Problem } from '../domain/problem.ts';
 import type { AgentRequest } from '../domain/request.ts';
 import type { ServerLook, ServerTrouble } from '../domain/server.ts';
 import type { Action, Outcome } from '../domain/action.ts';
-import type { SessionState } from './view.ts';
+import type { Self, SessionState } from './view.ts';
 
 /** One thing learnt from outside. `atMs` monotonic, `wallMs` since 1970, both when it was learnt. */
 export type Observation = { readonly atMs: number; readonly wallMs: number } & (
@@ -31,6 +31,8 @@ export type Observation = { readonly atMs: number; readonly wallMs: number } & (
   | { readonly kind: 'problem'; readonly problem: Problem; readonly present: boolean }
   /** An operator asked something of this member, by REST (`ha: manage`). */
   | { readonly kind: 'request'; readonly request: AgentRequest }
+  /** The agent's file was read again; `self` null = it is wrong and nothing changes. `problems`: all that is to be told of it. */
+  | { readonly kind: 'reloaded'; readonly self: Self | null; readonly problems: readonly Problem[] }
   /** Nothing but the passing of time. */
   | { readonly kind: 'tick' }
 );

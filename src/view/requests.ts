@@ -31,8 +31,6 @@ export function requestsAfterRequest(view: View, request: AgentRequest): Request
   const refuse = (why: string): RequestMemory => answer({ kind: 'refused', why });
   if (view.self.ha !== 'manage') return refuse('slotkeeper does not manage this server');
   switch (request.kind) {
-    case 'reload':
-      return answer({ kind: 'accepted' }, { reload: { id: request.id, sinceMs: view.nowMs } });
     case 'cancel_restart':
       return requests.scheduled === null
         ? refuse('no restarts are scheduled')
@@ -60,6 +58,11 @@ export function requestsAfterRequest(view: View, request: AgentRequest): Request
   }
 }
 
+/** The agent's file was read again, and is right: PostgreSQL's files are written and read again, too. */
+export function requestsAfterReload({ self, nowMs, memory: { requests } }: View): RequestMemory {
+  return self.ha === 'manage' ? { ...requests, reload: { sinceMs: nowMs } } : requests;
+}
+
 /** What an action that has ended was asked for. */
 export function requestsAfterOutcome(requests: RequestMemory, outcome: Outcome): RequestMemory {
   const { restart, reload, reinitialize } = requests;
@@ -73,7 +76,7 @@ export function requestsAfterOutcome(requests: RequestMemory, outcome: Outcome):
       return withOutcome({ ...requests, restart: null }, restart.id, failed ?? { kind: 'done' });
     case 'configure_server':
       if (reload === null || outcome.startedAtMs < reload.sinceMs) return requests;
-      return withOutcome({ ...requests, reload: null }, reload.id, failed ?? { kind: 'done' });
+      return { ...requests, reload: null };
     case 'remove_data':
       if (reinitialize?.step !== 'remove' || !isDone || outcome.startedAtMs < reinitialize.sinceMs) return requests;
       return { ...requests, reinitialize: { ...reinitialize, step: 'copy' } };

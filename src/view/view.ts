@@ -13,7 +13,7 @@ import type { SlotVerdict } from '../domain/slot.ts';
 import type { Xid } from '../domain/xid.ts';
 import type { Action } from '../domain/action.ts';
 
-/** What the agent was started with; never changes while it runs. */
+/** What the agent's file says of it; of this only tags and `managed` change while it runs, when the file is read again. */
 export interface Self {
   readonly scope: string;
   readonly name: string;
@@ -240,7 +240,8 @@ export interface RequestMemory {
     /** The server is being stopped and started for it, or has been. */
     readonly isBegun: boolean;
   } | null;
-  readonly reload: { readonly id: number; readonly sinceMs: number } | null;
+  /** The configuration is to be written and read again, also where nothing seems to have changed. */
+  readonly reload: { readonly sinceMs: number } | null;
   /** A fresh copy is wanted: first the data has to go, then it is copied. */
   readonly reinitialize: {
     readonly id: number;

@@ -17,15 +17,26 @@ import type { ManagedServerSettings } from './settings.ts';
 import { stopImmediately } from './stop-server.ts';
 import { writeTerm } from './term-file.ts';
 
-/** The real server of an agent that manages it. Nothing is touched before the first call. */
-export function createManagedServer(settings: ManagedServerSettings): ManagedServer {
+/**
+ * The real server of an agent that manages it. Nothing is touched before the first call. `latest`: the settings as they are
+ * when a work begins; where the data is, and the clock, are those of the beginning.
+ */
+export function createManagedServer(
+  settings: ManagedServerSettings,
+  latest: () => ManagedServerSettings = () => settings,
+): ManagedServer {
   const place = placeOf(settings);
   const alone = oneAtATime();
   const fence = createFence();
 
   const doing = async <T>(verb: string, act: (work: ManagedWork) => Promise<T>): Promise<T> => {
     try {
-      return await act({ settings, place, alone, user: await serverUserOf(place.directory.root, settings.user) });
+      return await act({
+        settings: latest(),
+        place,
+        alone,
+        user: await serverUserOf(place.directory.root, settings.user),
+      });
     } catch (error) {
       throw error instanceof Error && error.name === 'AbortError' ? givenUp(verb) : serverError(verb, error);
     }

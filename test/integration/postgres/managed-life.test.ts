@@ -3,6 +3,7 @@ import { appendFile, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createManagedServer } from '../../../src/postgres/managed/managed-server.ts';
 import { Sandbox } from '../../../src/sandbox/processes.ts';
 import { eventually } from '../../support/eventually.ts';
 import { completePostgres } from '../../support/majors.ts';
@@ -128,6 +129,22 @@ describe.each(await completePostgres())('a managed server, PostgreSQL $version',
     await one.server.restart(one.plan(undefined, { max_connections: '55' }), never);
     expect(await one.query('show max_connections')).toEqual([{ max_connections: '55' }]);
     expect(await one.query('show work_mem')).toEqual([{ work_mem: '4MB' }]);
+  });
+
+  test("a standby streams as another role once the agent's file says so, without a restart", async () => {
+    await one.query("create role relay login replication password 'new'");
+    const hba = [...(one.plan().hba ?? []), 'host replication relay 127.0.0.1/32 scram-sha-256'];
+    await one.server.configure({ ...one.plan(), hba }, never);
+    const started = await two.query('select pg_postmaster_start_time()');
+    const replication = { ...two.settings.credentials, user: 'relay', password: 'new' };
+    const reloaded = createManagedServer(two.settings, () => ({ ...two.settings, replication }));
+    await reloaded.configure(two.plan(one), never);
+    const clients = () => one.query('select usename from pg_stat_replication');
+    await eventually(async () => JSON.stringify(await clients()) === '[{"usename":"relay"}]', {
+      what: 'the standby to come as the other role',
+    });
+    expect(await two.query('select pg_postmaster_start_time()')).toEqual(started);
+    await two.server.configure(two.plan(one), never);
   });
 
   test('leaves out what PostgreSQL does not take, and says so', async () => {

@@ -183,6 +183,7 @@ export class LeadWorld {
       clock: process.clock(() => member.wallJumpMs),
       random: chance.next,
       requests$: NEVER,
+      reloads$: NEVER,
     };
     this.trace.add(member.name, 'agent starts');
     member.process = process;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import {
   conninfoWord,
+  settingIn,
   settingLine,
   settingsOfMajor,
   withoutSettings,
@@ -16,7 +17,11 @@ describe('a value in a configuration file', () => {
     ['search_path', `"$user", it's`, `search_path = '"$user", it''s'`],
     ['archive_command', 'cp %p C:\\x', "archive_command = 'cp %p C:\\\\x'"],
     ['primary_slot_name', '', "primary_slot_name = ''"],
-  ])('%s: %s', (name, value, line) => expect(settingLine(name, value)).toBe(line));
+  ])('%s: %s', (name, value, line) => {
+    expect(settingLine(name, value)).toBe(line);
+    expect(settingIn(`# one\n${line}\nother = 'x'`, name)).toBe(value);
+    expect(settingIn(`other = 'x'`, name)).toBeNull();
+  });
 
   test('a connection string in one is quoted twice, by different rules', () => {
     const word = conninfoWord('application_name', `o'brien \\`);

@@ -1,11 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import type { ActionOf } from '../../../src/domain/action.ts';
 import type { RestartRequest } from '../../../src/domain/lead.ts';
+import type { Problem } from '../../../src/domain/problem.ts';
 import type { AgentRequest } from '../../../src/domain/request.ts';
 import type { ServerPlan } from '../../../src/domain/managed.ts';
+import { tagsFrom } from '../../../src/domain/tags.ts';
 import { writeTimestamp } from '../../../src/domain/timestamp.ts';
 import { isServerAskedFor } from '../../../src/view/requests.ts';
-import type { View } from '../../../src/view/view.ts';
+import type { Self, View } from '../../../src/view/view.ts';
 import { aConfig, after, done, later, withLook, type Undated } from '../../support/situations.ts';
 import {
   aKey,
@@ -181,12 +183,33 @@ describe('a restart at a later time', () => {
 describe('reload', () => {
   const configure: ActionOf<'configure_server'> = { kind: 'configure_server', plan: serverPlan };
 
-  test('is accepted, and done when the files are written', () => {
-    const view = asked(managed(), { kind: 'reload' });
-    expect(outcomeOf(view)).toEqual({ kind: 'accepted' });
+  const reloaded = (view: View, over: Partial<Self>): View =>
+    after(view, [{ kind: 'reloaded', self: { ...view.self, ...over }, problems: [] }]);
+  const wrong: Problem = { code: 'agent_file', severity: 'error', what: 'name (line 2) is missing', fix: null };
+
+  test('takes over what the file says, and is done when the files of the server are written', () => {
+    const tags = tagsFrom({ nofailover: true });
+    const view = reloaded(managed(), { tags });
+    expect(view.self.tags).toBe(tags);
+    expect(view.memory.requests.reload).not.toBeNull();
     const over = after(view, [done(configure, [], 0, view.nowMs + 50)]);
     expect(over.memory.requests.reload).toBeNull();
-    expect(outcomeOf(over)).toEqual({ kind: 'done' });
+  });
+
+  test('a wrong file changes nothing but what is told, until a right one is read', () => {
+    const before = managed();
+    const view = after(before, [{ kind: 'reloaded', self: null, problems: [wrong] }]);
+    expect(view.self).toBe(before.self);
+    expect(view.memory.requests.reload).toBeNull();
+    expect([...view.reported.values()]).toEqual([wrong]);
+    expect([...reloaded(view, {}).reported.values()]).toEqual([]);
+  });
+
+  test('leaves the server to whoever manages it', () => {
+    const tags = tagsFrom({ nostream: true });
+    const view = reloaded(aView('alpha'), { tags });
+    expect(view.self.tags).toBe(tags);
+    expect(view.memory.requests.reload).toBeNull();
   });
 });
 

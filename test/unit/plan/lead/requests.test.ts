@@ -38,7 +38,7 @@ test('nothing is asked, nothing is done', () => {
 });
 
 test('reload: the files are written although they say what was planned', () => {
-  expect(kinds(asked('beta', { reload: { id: 1, sinceMs: nowMs } }))).toEqual(['configure_server']);
+  expect(kinds(asked('beta', { reload: { sinceMs: nowMs } }))).toEqual(['configure_server']);
 });
 
 describe('restart', () => {
