@@ -118,6 +118,7 @@ export function agent(settings: AgentSettings, ports: AgentPorts, stop$: Observa
         server,
         managed,
         clock,
+        decodeConfig: settings.decodeConfig,
         pace$: running$.pipe(map((turn) => turn.plan.lookAgainMs)),
         nudge$: outcomes$.pipe(filter(touchesServer)),
       }),

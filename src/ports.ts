@@ -140,7 +140,6 @@ export function managedSelf({ postgresql, managed }: AgentConfig): AgentSettings
     bootstrapDcs: managed.bootstrap?.dcs ?? null,
     bootstrapConfig:
       managed.bootstrap?.dcs == null ? null : decodeDynamicConfig(managed.bootstrap.dcs, 'manage').config,
-    bootstrapStandbyCluster: managed.bootstrap?.standbyCluster ?? null,
   };
 }
 

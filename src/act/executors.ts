@@ -267,6 +267,7 @@ export function createExecutors({ consul, server, managed, keys, member, service
       ),
     checkpoint: (_action, signal) => done(owned().checkpoint(signal)),
     record_term: ({ term }, signal) => done(owned().recordTerm(term, signal)),
+    save_config: ({ text }, signal) => done(owned().saveConfig(text, signal)),
     follow: ({ plan }, signal) => done(owned().follow(plan, signal)),
     rewind: ({ source, url }, signal) => done(owned().rewind(source, url, signal)),
     configure_server: ({ plan }, signal) => owned().configure(plan, signal),

@@ -88,7 +88,7 @@ export interface ActionKinds {
   /** The bootstrap is done: the system identifier instead of the lock. */
   finish_initialize: { fields: { session: string; systemIdentifier: string }; result: Written };
   give_up_initialize: { fields: { session: string }; result: null };
-  /** The configuration of a cluster that has none, from `bootstrap.dcs` of whoever bootstrapped it. */
+  /** The configuration of a cluster that has none in Consul: as it last was, or `bootstrap.dcs`. */
   publish_config: { fields: { session: string; text: string }; result: Written };
   publish_terms: { fields: { session: string; terms: readonly Term[] }; result: Written };
   publish_sync: { fields: { session: string; sync: SyncState }; result: Written };
@@ -117,6 +117,8 @@ export interface ActionKinds {
   checkpoint: { fields: object; result: null };
   /** Under which term a server that runs may accept writes, beside its data (L7). */
   record_term: { fields: { term: number }; result: null };
+  /** The cluster's configuration, beside the data. */
+  save_config: { fields: { text: string }; result: null };
   /** Only while the session still holds `leader`, asked of Consul right before. */
   promote: { fields: { session: string; term: number; newestTimeline: number }; result: null };
   /** A running standby streams from there from now on: by reload where that is enough. */
@@ -213,6 +215,7 @@ export function laneOf(action: Action): string {
       return action.mode === 'immediate' ? 'fence' : 'server';
     case 'save_ledger':
     case 'record_term':
+    case 'save_config':
       return 'ledger';
     case 'create_logical_slot':
     case 'create_template':

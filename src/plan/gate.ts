@@ -45,6 +45,7 @@ const backoffOf: Readonly<Record<ActionKind, BackoffPolicy>> = {
   advance_physical_slot: slotBackoff,
   drop_slot: slotBackoff,
   save_ledger: slotBackoff,
+  save_config: slotBackoff,
   claim_initialize: consulBackoff,
   finish_initialize: consulBackoff,
   give_up_initialize: consulBackoff,

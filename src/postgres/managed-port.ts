@@ -1,4 +1,4 @@
-import type { DiskState } from '../domain/disk.ts';
+import type { DiskState, NotesOnDisk } from '../domain/disk.ts';
 import type { Guard, Upstream } from '../domain/lead.ts';
 import type { ServerPlan } from '../domain/managed.ts';
 
@@ -10,6 +10,10 @@ import type { ServerPlan } from '../domain/managed.ts';
 export interface ManagedServer {
   /** What is on disk. Meaningful only while no server runs there. */
   inspect(signal: AbortSignal): Promise<DiskState>;
+  /** What earlier runs have left beside the data, whether or not the server runs. */
+  recall(signal: AbortSignal): Promise<NotesOnDisk>;
+  /** Keeps the cluster's configuration beside the data of a server that runs. Not longer than a moment. */
+  saveConfig(text: string, signal: AbortSignal): Promise<void>;
   /**
    * Makes a cluster in an empty directory by the configured method, configures it, starts it as a primary, creates the
    * configured users and runs `post_bootstrap`. Until all of that is done the directory counts as unfinished.

@@ -4,7 +4,14 @@ import { keyOf, laneOf } from '../domain/action.ts';
 import type { ClusterKeys } from '../domain/cluster.ts';
 import type { Problem } from '../domain/problem.ts';
 import type { ServerLook } from '../domain/server.ts';
-import { leadAfterDisk, leadAfterLook, leadAfterOutcome, leadAfterStart, rememberLead } from './lead-memory.ts';
+import {
+  leadAfterDisk,
+  leadAfterLook,
+  leadAfterNotes,
+  leadAfterOutcome,
+  leadAfterStart,
+  rememberLead,
+} from './lead-memory.ts';
 import { ledgerAfterLook, ledgerAfterOutcome } from './ledger.ts';
 import {
   memoryAfterKeys,
@@ -100,6 +107,11 @@ function learn(view: View, observation: Observation): View {
       };
     case 'disk':
       return withDisk(view, observation.disk, observation.startedAtMs);
+    case 'notes': {
+      const memory = { ...view.memory, lead: leadAfterNotes(view, observation.notes) };
+      // What Consul said counts more; what it does not say (any more) is as it was.
+      return { ...view, config: view.config ?? observation.config, memory };
+    }
     case 'ledger':
       return {
         ...view,

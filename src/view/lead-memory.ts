@@ -1,6 +1,6 @@
 import type { Action, Outcome } from '../domain/action.ts';
 import { leaderName } from '../domain/cluster.ts';
-import type { DiskState } from '../domain/disk.ts';
+import type { DiskState, NotesOnDisk } from '../domain/disk.ts';
 import type { ServerLook } from '../domain/server.ts';
 import { memberSlotsAfter } from './member-slots.ts';
 import { configOf, freshLook, sessionId } from './select.ts';
@@ -21,6 +21,7 @@ export function noLeadMemory(nowMs: number): LeadMemory {
     pendingRestart: [],
     recordedTerm: null,
     writtenUnder: null,
+    savedConfig: null,
     checkpointedAtMs: null,
     downSinceMs: null,
     streamlessSinceMs: null,
@@ -94,13 +95,12 @@ export function leadAfterOutcome(view: View, outcome: Outcome): LeadMemory {
     case 'rewind':
     case 'remove_data':
       return {
-        ...next,
-        applied: null,
-        pendingRestart: [],
-        recordedTerm: null,
-        writtenUnder: null,
+        ...{ ...next, applied: null, pendingRestart: [], recordedTerm: null, writtenUnder: null },
+        savedConfig: { text: null },
         isBootstrapped: false,
       };
+    case 'save_config':
+      return { ...next, savedConfig: { text: done.action.text } };
     default:
       return next;
   }
@@ -123,6 +123,15 @@ export function leadAfterLook(view: View, look: ServerLook, startedAtMs: number)
     mayWriteSinceMs: isNews ? null : lead.mayWriteSinceMs,
     handover: isOver ? null : lead.handover,
   };
+}
+
+/**
+ * What an earlier run noted. The term is that of a standby that runs, which no look at the disk has shown: it may have been a
+ * primary, and is held to that (L7).
+ */
+export function leadAfterNotes({ memory: { lead } }: View, { term, configText }: NotesOnDisk): LeadMemory {
+  const isKnown = lead.recordedTerm !== null || lead.writtenUnder !== null;
+  return { ...lead, savedConfig: { text: configText }, writtenUnder: isKnown ? lead.writtenUnder : term };
 }
 
 /** What the end of the server changes: nothing runs on the data directory that was looked at. */

@@ -1,6 +1,7 @@
 import type { ClusterKeys } from '../domain/cluster.ts';
 import type { Ledger, TimelineSwitch } from '../domain/local.ts';
-import type { DiskState } from '../domain/disk.ts';
+import type { DynamicConfig } from '../domain/config.ts';
+import type { DiskState, NotesOnDisk } from '../domain/disk.ts';
 import type { Problem } from '../domain/problem.ts';
 import type { AgentRequest } from '../domain/request.ts';
 import type { ServerLook, ServerTrouble } from '../domain/server.ts';
@@ -26,6 +27,8 @@ export type Observation = { readonly atMs: number; readonly wallMs: number } & (
   | { readonly kind: 'ledger'; readonly ledger: Ledger }
   /** What is on disk while no server runs there (`ha: manage`). */
   | { readonly kind: 'disk'; readonly startedAtMs: number; readonly disk: DiskState }
+  /** What earlier runs have left beside the data (`ha: manage`); `config`: its configuration, null = none, or it is wrong. */
+  | { readonly kind: 'notes'; readonly notes: NotesOnDisk; readonly config: DynamicConfig | null }
   | { readonly kind: 'started'; readonly action: Action }
   | { readonly kind: 'outcome'; readonly outcome: Outcome }
   | { readonly kind: 'problem'; readonly problem: Problem; readonly present: boolean }

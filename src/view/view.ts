@@ -1,5 +1,5 @@
 import type { ClusterKeys, Member, SlotHistoryEntry, Status } from '../domain/cluster.ts';
-import type { DynamicConfig, StandbyClusterConfig, Tags } from '../domain/config.ts';
+import type { DynamicConfig, Tags } from '../domain/config.ts';
 import type { DiskState, TermOnDisk } from '../domain/disk.ts';
 import type { Ledger, TimelineSwitch } from '../domain/local.ts';
 import type { Lsn } from '../domain/lsn.ts';
@@ -51,8 +51,6 @@ export interface ManagedSelf {
   readonly bootstrapDcs: string | null;
   /** The same, read: what holds until the cluster has a configuration; null = there is none, or it is wrong. */
   readonly bootstrapConfig: DynamicConfig | null;
-  /** `bootstrap.dcs.standby_cluster`: a cluster that is made as a standby of another one; null = it is not. */
-  readonly bootstrapStandbyCluster: StandbyClusterConfig | null;
 }
 
 /** How well an outside system can be reached. All times monotonic milliseconds. */
@@ -278,6 +276,8 @@ export interface LeadMemory {
    * data has been replaced or has a later one since. What a former primary that runs as a standby is told by.
    */
   readonly writtenUnder: TermOnDisk | null;
+  /** The cluster's configuration as it is noted beside the data; null = that has not been read yet. */
+  readonly savedConfig: { readonly text: string | null } | null;
   /** When a checkpoint before a hand-over last ended, well or not. */
   readonly checkpointedAtMs: number | null;
   /** The server has not answered since. */

@@ -12,10 +12,11 @@ import { placeOf } from './place.ts';
 import { rewindData } from './rewind.ts';
 import { restartServer } from './restart.ts';
 import { checkpointLocally, promoteServer, startServer, stopServer } from './run-server.ts';
+import { readSavedConfig, writeSavedConfig } from './saved-config.ts';
 import { serverUserOf } from './server-user.ts';
 import type { ManagedServerSettings } from './settings.ts';
 import { stopImmediately } from './stop-server.ts';
-import { writeTerm } from './term-file.ts';
+import { readTerm, writeTerm } from './term-file.ts';
 
 /**
  * The real server of an agent that manages it. Nothing is touched before the first call. `latest`: the settings as they are
@@ -47,6 +48,12 @@ export function createManagedServer(
 
   return {
     inspect: (signal) => doing('look at the data directory', (work) => inspect(work, signal)),
+    recall: () =>
+      doing('read what is noted beside the data', async () => ({
+        term: await readTerm(place.directory, settings.member),
+        configText: await readSavedConfig(place.directory),
+      })),
+    saveConfig: (text) => doing('save the cluster configuration', () => writeSavedConfig(place.directory, text)),
     bootstrap: (plan, signal) => fenced('bootstrap', signal, (work, limited) => bootstrapServer(work, plan, limited)),
     clone: (source, url, signal, methods = []) =>
       doing('copy the data', (work) => cloneData(work, source, url, methods, signal)),

@@ -80,7 +80,6 @@ const managedSelf: ManagedSelf = {
   canBootstrap: true,
   bootstrapDcs: null,
   bootstrapConfig: null,
-  bootstrapStandbyCluster: null,
 };
 
 function ledgerOf({ name, systemIdentifier, server }: Host): Ledger {

@@ -89,6 +89,15 @@ export function simManaged({ time, random, cluster, host, process, newSystemIden
       await passed(signal, 20);
       return host.disk();
     },
+    recall: async (signal) => {
+      await passed(signal, 5);
+      return { term: host.term, configText: host.savedConfig };
+    },
+    saveConfig: async (text, signal) => {
+      await passed(signal, 5);
+      if (server.state !== 'up') throw broken('no server runs there');
+      host.savedConfig = text;
+    },
     bootstrap: async (plan, signal) => {
       if (host.directory !== 'empty') throw broken('initdb: directory is not empty');
       host.directory = 'bootstrap';

@@ -106,7 +106,7 @@ describe('where there is no data', () => {
       recovery: {},
       createReplicaMethods: ['restore'],
     };
-    const self = { managed: aManagedSelf({ bootstrapStandbyCluster: standbyCluster }) };
+    const self = { managed: aManagedSelf({ bootstrapConfig: leadConfig({ standbyCluster }) }) };
     const view = empty(ours, { self, view: { config: null } });
     expect(actionsOf(view, 'clone')).toMatchObject([
       { url: 'postgres://far.test:5433/postgres', methods: ['restore'] },
