@@ -25,7 +25,8 @@ export interface ActionKinds {
    * in one transaction, so that the member is never gone, and that session is ended. Null = there is none.
    */
   publish_member: { fields: { session: string; former: string | null; member: Member }; result: Written };
-  acquire_leader: { fields: { session: string }; result: Written };
+  /** `initialize`: the `ModifyIndex` of that key; null = it is not there. Whoever begins to make the cluster is told by it. */
+  acquire_leader: { fields: { session: string; initialize: number | null }; result: Written };
   /** Hand over: release, so that no lock delay follows. */
   release_leader: { fields: { session: string }; result: null };
   publish_status: { fields: { session: string; status: Status; legacyOptime: boolean }; result: Written };
@@ -100,6 +101,8 @@ export interface ActionKinds {
   /** A fresh copy of the data of `source`, or by a configured method; nothing runs afterwards. */
   /** `methods`: names of replica methods; empty = those of the agent's file. */
   clone: { fields: { source: Upstream; url: string; methods: readonly string[] }; result: null };
+  /** A copy or rewind that runs is given up: its data is to go. */
+  end_copy: { fields: object; result: null };
   /** Takes away what an unfinished work of ours, or a copy that cannot be followed with, left. */
   remove_data: { fields: { why: string }; result: null };
   /**
@@ -213,6 +216,8 @@ export function laneOf(action: Action): string {
     case 'stop_server':
       // A fence waits for nothing: what it interrupts was begun while the lease was good.
       return action.mode === 'immediate' ? 'fence' : 'server';
+    case 'end_copy':
+      return 'copy';
     case 'save_ledger':
     case 'record_term':
     case 'save_config':

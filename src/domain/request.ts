@@ -11,7 +11,7 @@ export type AgentRequest = { readonly id: number } & (
   /** The data is replaced by a fresh copy. */
   | {
       readonly kind: 'reinitialize';
-      /** Also while something else is being done to the server: it comes next, then. */
+      /** Also while something else is being done to the server: a copy is ended for it, else it comes next. */
       readonly force: boolean;
       /** Copy from the leader, whoever else could be copied from. */
       readonly fromLeader: boolean;

@@ -55,6 +55,7 @@ const backoffOf: Readonly<Record<ActionKind, BackoffPolicy>> = {
   clear_failover: consulBackoff,
   bootstrap: processBackoff,
   clone: processBackoff,
+  end_copy: promptBackoff,
   remove_data: processBackoff,
   start_server: processBackoff,
   // Whatever has to do with who may write is tried again at once: its deadline does not wait.

@@ -24,6 +24,8 @@ export interface ManagedServer {
    * started as a standby of `source`. `url`: its connection URL as its member key gives it.
    */
   clone(source: Upstream, url: string, signal: AbortSignal, methods?: readonly string[]): Promise<void>;
+  /** A `clone` or `rewind` that runs is given up, and throws soon; what it has left counts as unfinished. */
+  endCopy(): void;
   /** Takes the data away, or moves it aside where it may still be of use to a person. Never while a server runs there. */
   removeData(signal: AbortSignal): Promise<void>;
   /**

@@ -237,13 +237,22 @@ export interface RequestMemory {
     readonly sinceMs: number;
     /** The server is being stopped and started for it, or has been. */
     readonly isBegun: boolean;
+    /** When the server had been started; it is done once a later look finds it. */
+    readonly startedAtMs: number | null;
   } | null;
+  /**
+   * For how long the server may be down, as the restart that stopped it asks for; null = `primary_start_timeout`. Stays until
+   * the server is up.
+   */
+  readonly startTimeoutSeconds: number | null;
   /** The configuration is to be written and read again, also where nothing seems to have changed. */
   readonly reload: { readonly sinceMs: number } | null;
   /** A fresh copy is wanted: first the data has to go, then it is copied. */
   readonly reinitialize: {
     readonly id: number;
     readonly fromLeader: boolean;
+    /** A copy that ran already is ended for it. */
+    readonly force: boolean;
     readonly sinceMs: number;
     readonly step: 'remove' | 'copy';
   } | null;

@@ -29,6 +29,7 @@ export function createManagedServer(
   const place = placeOf(settings);
   const alone = oneAtATime();
   const fence = createFence();
+  let copy: AbortController | null = null;
 
   const doing = async <T>(verb: string, act: (work: ManagedWork) => Promise<T>): Promise<T> => {
     try {
@@ -46,6 +47,17 @@ export function createManagedServer(
   const fenced = <T>(verb: string, signal: AbortSignal, act: (work: ManagedWork, signal: AbortSignal) => Promise<T>) =>
     fence.guarded(signal, (limited) => doing(verb, (work) => act(work, limited)));
 
+  /** A copy, which `endCopy` can end. */
+  const copying = async (
+    verb: string,
+    signal: AbortSignal,
+    act: (work: ManagedWork, signal: AbortSignal) => Promise<void>,
+  ) => {
+    const ending = new AbortController();
+    copy = ending;
+    await doing(verb, (work) => act(work, AbortSignal.any([signal, ending.signal])));
+  };
+
   return {
     inspect: (signal) => doing('look at the data directory', (work) => inspect(work, signal)),
     recall: () =>
@@ -56,7 +68,8 @@ export function createManagedServer(
     saveConfig: (text) => doing('save the cluster configuration', () => writeSavedConfig(place.directory, text)),
     bootstrap: (plan, signal) => fenced('bootstrap', signal, (work, limited) => bootstrapServer(work, plan, limited)),
     clone: (source, url, signal, methods = []) =>
-      doing('copy the data', (work) => cloneData(work, source, url, methods, signal)),
+      copying('copy the data', signal, (work, limited) => cloneData(work, source, url, methods, limited)),
+    endCopy: () => copy?.abort(),
     removeData: () => doing('remove the data', (work) => removeData(work)),
     start: (plan, term, signal) =>
       fenced('start the server', signal, (work, limited) =>
@@ -71,7 +84,8 @@ export function createManagedServer(
     checkpoint: (signal) => doing('write a checkpoint', (work) => checkpointLocally(work, signal)),
     recordTerm: (term) => doing('write the term down', () => writeTerm(place.directory, settings.member, term)),
     follow: (plan, signal) => fenced('follow', signal, (work, limited) => followUpstream(work, plan, limited)),
-    rewind: (source, url, signal) => doing('rewind', (work) => rewindData(work, source, url, signal)),
+    rewind: (source, url, signal) =>
+      copying('rewind', signal, (work, limited) => rewindData(work, source, url, limited)),
     configure: (plan, signal) => doing('configure the server', (work) => configureServer(work, plan, signal)),
     restart: (plan, signal) =>
       fenced('restart the server', signal, (work, limited) => restartServer(work, plan, limited)),

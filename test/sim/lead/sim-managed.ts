@@ -115,6 +115,7 @@ export function simManaged({ time, random, cluster, host, process, newSystemIden
       host.directory = 'cluster';
       host.admit();
     },
+    endCopy: () => undefined,
     clone: async (source, _url, signal) => {
       if (host.directory !== 'empty') throw broken('pg_basebackup: directory is not empty');
       sourceOf(source);

@@ -5,7 +5,7 @@ import { eventually } from '../../support/eventually.ts';
 import { managedRest, type ManagedCluster } from '../../support/managed-rest.ts';
 import { startRest } from '../../support/rest.ts';
 import { done } from '../../support/situations.ts';
-import { aTurn } from '../../support/turns.ts';
+import { aStandbyLook, aTurn } from '../../support/turns.ts';
 
 const plan: ServerPlan = { parameters: {}, hba: null, ident: null, upstream: null, synchronousStandbyNames: null };
 const action: ActionOf<'restart_server'> = { kind: 'restart_server', plan, term: null, why: { kind: 'operator' } };
@@ -18,6 +18,7 @@ describe('POST /restart', () => {
     await eventually(() => rest.asked.length === 1, { what: 'the request in the loop', intervalMs: 5 });
     const { nowMs } = rest.view();
     rest.learn(done(action, [], 0, nowMs + 1));
+    rest.learn({ kind: 'look', startedAtMs: nowMs + 2, look: aStandbyLook() });
     const { status, text } = await answer;
     expect([status, text]).toEqual([200, 'restarted successfully']);
   });

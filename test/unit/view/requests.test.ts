@@ -6,7 +6,7 @@ import type { AgentRequest } from '../../../src/domain/request.ts';
 import type { ServerPlan } from '../../../src/domain/managed.ts';
 import { tagsFrom } from '../../../src/domain/tags.ts';
 import { writeTimestamp } from '../../../src/domain/timestamp.ts';
-import { isServerAskedFor } from '../../../src/view/requests.ts';
+import { isServerAskedFor, startTimeoutSecondsOf } from '../../../src/view/requests.ts';
 import type { Self, View } from '../../../src/view/view.ts';
 import { aConfig, after, done, later, withLook, type Undated } from '../../support/situations.ts';
 import {
@@ -56,7 +56,12 @@ const restarting = (view: View, over: Partial<RestartRequest> = {}): View =>
   asked(view, { kind: 'restart', restart: { ...now, ...over } });
 const outcomeOf = (view: View) => view.memory.requests.outcomes.get(7);
 const begun = (view: View): View => after(view, [{ kind: 'started', action: restartServer }]);
-const ended = (view: View): View => after(view, [done(restartServer, [], 0, view.nowMs + 50)]);
+/** The server was started, and a look finds it up. */
+const ended = (view: View): View =>
+  after(view, [
+    done(restartServer, [], 0, view.nowMs + 50),
+    { kind: 'look', startedAtMs: view.nowMs + 60, look: aStandbyLook() },
+  ]);
 /** That it failed, however long it took. */
 function failedAt(action: typeof restartServer): Undated {
   const failure = { message: 'it does not come up', sqlstate: null, sessionDead: false, refused: false };
@@ -73,10 +78,12 @@ test('where slotkeeper observes, nothing is taken down', () => {
 });
 
 describe('a restart', () => {
-  test('is done when its action is', () => {
+  test('is done when its action is, and the server is up', () => {
     const view = restarting(managed());
     expect(outcomeOf(view)).toBeUndefined();
     expect(isServerAskedFor(view)).toBe(true);
+    const started = after(begun(view), [done(restartServer, [], 0, view.nowMs + 50)]);
+    expect(outcomeOf(started)).toBeUndefined();
     const over = ended(begun(view));
     expect(outcomeOf(over)).toEqual({ kind: 'done' });
     expect(isServerAskedFor(over)).toBe(false);
@@ -103,6 +110,16 @@ describe('a restart', () => {
     const view = begun(restarting(managed(), { timeoutSeconds: 5 }));
     expect(outcomeOf(later(view, 4_000))).toBeUndefined();
     expect(outcomeOf(later(view, 6_000))).toEqual({ kind: 'failed', why: 'postgres is still starting' });
+  });
+
+  test('says for how long the server may be down, until it is up', () => {
+    const view = restarting(managed(), { timeoutSeconds: 5 });
+    expect(startTimeoutSecondsOf(view)).toBe(300);
+    const over = later(begun(view), 6_000);
+    expect(startTimeoutSecondsOf(over)).toBe(5);
+    const started = after(over, [done(restartServer, [], 0, over.nowMs + 50)]);
+    const up = after(started, [{ kind: 'look', startedAtMs: over.nowMs + 60, look: aStandbyLook() }]);
+    expect(startTimeoutSecondsOf(up)).toBe(300);
   });
 
   test('that cannot be begun is given up', () => {
