@@ -1,5 +1,5 @@
 import type { HistoryEntry, Member, SlotHistoryEntry, Status } from './cluster.ts';
-import type { RestartReason, ServerPlan } from './managed.ts';
+import type { PendingRestart, RestartReason, ServerPlan } from './managed.ts';
 import type { SyncState, Term, Upstream } from './lead.ts';
 import type { CopyRequest, CopyResult, Ledger } from './local.ts';
 import type { Lsn } from './lsn.ts';
@@ -109,7 +109,7 @@ export interface ActionKinds {
    * `term`: under which it may accept writes; null = it starts as a standby. Resolves to the settings that it could not have
    * as planned.
    */
-  start_server: { fields: { plan: ServerPlan; term: number | null }; result: readonly string[] };
+  start_server: { fields: { plan: ServerPlan; term: number | null }; result: PendingRestart };
   stop_server: { fields: { mode: 'fast' | 'immediate'; why: string }; result: null };
   /**
    * An earlier run of this agent holds `leader` with a session that nobody renews any more: in one transaction the key
@@ -130,9 +130,9 @@ export interface ActionKinds {
   rewind: { fields: { source: Upstream; url: string }; result: null };
   /** PostgreSQL's configuration files as they are to be, and a reload where something changed. */
   /** Resolves to the settings that need a restart. */
-  configure_server: { fields: { plan: ServerPlan }; result: readonly string[] };
+  configure_server: { fields: { plan: ServerPlan }; result: PendingRestart };
   /** `term`: under which it may accept writes again; null = it is a standby. */
-  restart_server: { fields: { plan: ServerPlan; term: number | null; why: RestartReason }; result: readonly string[] };
+  restart_server: { fields: { plan: ServerPlan; term: number | null; why: RestartReason }; result: PendingRestart };
 }
 
 export type ActionKind = keyof ActionKinds;

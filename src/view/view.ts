@@ -6,7 +6,7 @@ import type { Lsn } from '../domain/lsn.ts';
 import type { Problem } from '../domain/problem.ts';
 import type { RequestOutcome } from '../domain/request.ts';
 import type { RestartRequest, Upstream } from '../domain/lead.ts';
-import type { ServerPlan } from '../domain/managed.ts';
+import type { PendingRestart, ServerPlan } from '../domain/managed.ts';
 import type { ServerLook, ServerTrouble, SettingChange } from '../domain/server.ts';
 import type { ServiceState } from '../domain/service.ts';
 import type { SlotVerdict } from '../domain/slot.ts';
@@ -277,7 +277,7 @@ export interface LeadMemory {
   /** The configuration that the server was last given; null = not by this run of the agent. */
   readonly applied: ServerPlan | null;
   /** Settings that need a restart, as the server said when it was last configured. */
-  readonly pendingRestart: readonly string[];
+  readonly pendingRestart: PendingRestart;
   /** The term that is written down beside the data of a server that runs, as far as this run did it. */
   readonly recordedTerm: number | null;
   /**
@@ -287,6 +287,8 @@ export interface LeadMemory {
   readonly writtenUnder: TermOnDisk | null;
   /** The cluster's configuration as it is noted beside the data; null = that has not been read yet. */
   readonly savedConfig: { readonly text: string | null } | null;
+  /** Rewinds in a row after none of which the server has streamed, and when the last of them ended. */
+  readonly rewound: { readonly count: number; readonly atMs: number } | null;
   /** When a checkpoint before a hand-over last ended, well or not. */
   readonly checkpointedAtMs: number | null;
   /** The server has not answered since. */

@@ -1,5 +1,5 @@
 import { postmasterPid } from '../data-directory.ts';
-import type { ServerPlan } from '../../domain/managed.ts';
+import type { PendingRestart, ServerPlan } from '../../domain/managed.ts';
 import { ServerError } from '../port.ts';
 import { configurationRead, pendingRestart } from '../sql/recovery-state.ts';
 import type { Statement } from '../statement.ts';
@@ -23,11 +23,11 @@ export async function configureServer(
   work: ManagedWork,
   plan: ServerPlan,
   signal: AbortSignal,
-): Promise<readonly string[]> {
+): Promise<PendingRestart> {
   const major = await majorOf(work);
   if ((await postmasterPid(work.place.directory)) === null) {
     await writeServerConf(work, plan, major, signal);
-    return [];
+    return new Map();
   }
   const before = await ask(work, configurationRead(), signal);
   const { changed, refused } = await writeServerConf(work, plan, major, signal);

@@ -140,7 +140,7 @@ export function simManaged({ time, random, cluster, host, process, newSystemIden
       await passed(signal, 30 * random.next());
       await process.turn();
       await started(term !== null, signal);
-      return [];
+      return new Map();
     },
     stop: async (mode, signal) => {
       if (mode === 'immediate') {
@@ -199,7 +199,7 @@ export function simManaged({ time, random, cluster, host, process, newSystemIden
       await process.turn();
       configured(plan);
       host.reload();
-      return [];
+      return new Map();
     },
     restart: async (plan, signal) => {
       const isPrimary = server.role === 'primary';
@@ -207,7 +207,7 @@ export function simManaged({ time, random, cluster, host, process, newSystemIden
       await process.turn();
       configured(plan);
       await started(isPrimary, signal);
-      return [];
+      return new Map();
     },
   };
 }

@@ -121,7 +121,12 @@ describe('a standby’s plan', () => {
       work_mem: '1',
     });
     const { plan: startable, raised } = startableAsStandby(plan, text);
-    expect(raised).toEqual(['max_connections', 'max_prepared_transactions']);
+    expect(raised).toEqual(
+      new Map([
+        ['max_connections', { from: '130', to: '99' }],
+        ['max_prepared_transactions', { from: '7', to: '0' }],
+      ]),
+    );
     expect(startable.parameters).toEqual({
       ...{ max_connections: '130', max_prepared_transactions: '7', max_worker_processes: '8', work_mem: '1' },
     });
@@ -129,8 +134,8 @@ describe('a standby’s plan', () => {
 
   test('is left as it is where it has enough, or pg_controldata does not say', () => {
     const enough = planOf({ max_connections: '131', max_locks_per_transaction: '64' });
-    expect(startableAsStandby(enough, text)).toEqual({ plan: enough, raised: [] });
-    expect(startableAsStandby(planOf({ max_wal_senders: '3' }), '').raised).toEqual([]);
+    expect(startableAsStandby(enough, text)).toEqual({ plan: enough, raised: new Map() });
+    expect(startableAsStandby(planOf({ max_wal_senders: '3' }), '').raised.size).toBe(0);
   });
 });
 

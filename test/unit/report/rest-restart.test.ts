@@ -17,7 +17,7 @@ describe('POST /restart', () => {
     const answer = rest.send('POST', '/restart');
     await eventually(() => rest.asked.length === 1, { what: 'the request in the loop', intervalMs: 5 });
     const { nowMs } = rest.view();
-    rest.learn(done(action, [], 0, nowMs + 1));
+    rest.learn(done(action, new Map(), 0, nowMs + 1));
     rest.learn({ kind: 'look', startedAtMs: nowMs + 2, look: aStandbyLook() });
     const { status, text } = await answer;
     expect([status, text]).toEqual([200, 'restarted successfully']);

@@ -59,7 +59,7 @@ const begun = (view: View): View => after(view, [{ kind: 'started', action: rest
 /** The server was started, and a look finds it up. */
 const ended = (view: View): View =>
   after(view, [
-    done(restartServer, [], 0, view.nowMs + 50),
+    done(restartServer, new Map(), 0, view.nowMs + 50),
     { kind: 'look', startedAtMs: view.nowMs + 60, look: aStandbyLook() },
   ]);
 /** That it failed, however long it took. */
@@ -82,7 +82,7 @@ describe('a restart', () => {
     const view = restarting(managed());
     expect(outcomeOf(view)).toBeUndefined();
     expect(isServerAskedFor(view)).toBe(true);
-    const started = after(begun(view), [done(restartServer, [], 0, view.nowMs + 50)]);
+    const started = after(begun(view), [done(restartServer, new Map(), 0, view.nowMs + 50)]);
     expect(outcomeOf(started)).toBeUndefined();
     const over = ended(begun(view));
     expect(outcomeOf(over)).toEqual({ kind: 'done' });
@@ -96,7 +96,7 @@ describe('a restart', () => {
 
   test('is not done by an action that began before it was asked for', () => {
     const view = restarting(managed());
-    const over = after(view, [done(restartServer, [], 10_000, view.nowMs)]);
+    const over = after(view, [done(restartServer, new Map(), 10_000, view.nowMs)]);
     expect(outcomeOf(over)).toBeUndefined();
   });
 
@@ -117,7 +117,7 @@ describe('a restart', () => {
     expect(startTimeoutSecondsOf(view)).toBe(300);
     const over = later(begun(view), 6_000);
     expect(startTimeoutSecondsOf(over)).toBe(5);
-    const started = after(over, [done(restartServer, [], 0, over.nowMs + 50)]);
+    const started = after(over, [done(restartServer, new Map(), 0, over.nowMs + 50)]);
     const up = after(started, [{ kind: 'look', startedAtMs: over.nowMs + 60, look: aStandbyLook() }]);
     expect(startTimeoutSecondsOf(up)).toBe(300);
   });
@@ -209,7 +209,7 @@ describe('reload', () => {
     const view = reloaded(managed(), { tags });
     expect(view.self.tags).toBe(tags);
     expect(view.memory.requests.reload).not.toBeNull();
-    const over = after(view, [done(configure, [], 0, view.nowMs + 50)]);
+    const over = after(view, [done(configure, new Map(), 0, view.nowMs + 50)]);
     expect(over.memory.requests.reload).toBeNull();
   });
 

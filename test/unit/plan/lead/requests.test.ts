@@ -121,7 +121,12 @@ describe('a fresh copy', () => {
 });
 
 test('a copy that runs is ended for a fresh one that is forced, and for no other', () => {
-  const clone: Action = { kind: 'clone', source: { member: 'alpha', host: 'h', port: 1, slot: null }, url: 'u' };
+  const clone: Action = {
+    kind: 'clone',
+    source: { member: 'alpha', host: 'h', port: 1, slot: null },
+    url: 'u',
+    methods: [],
+  };
   const copying = (force: boolean): View => ({
     ...down(asked('beta', { reinitialize: { ...reinitialize, force } }), null),
     running: new Map([['server', { action: clone, sinceMs: nowMs }]]),

@@ -32,7 +32,9 @@ describe('the configuration beside the data', () => {
   test('does not come along with a copy', () => {
     const upstream = { member: 'alpha', host: 'alpha.test', port: 5432, slot: null };
     const view = managed('beta', { keys: keysWith(config, text), lead: { savedConfig: { text } } });
-    const over = after(view, [done({ kind: 'clone', source: upstream, url: 'postgres://alpha.test' }, null)]);
+    const over = after(view, [
+      done({ kind: 'clone', source: upstream, url: 'postgres://alpha.test', methods: [] }, null),
+    ]);
     expect(over.memory.lead.savedConfig).toEqual({ text: null });
   });
 });
