@@ -50,10 +50,15 @@ export interface AgentPorts {
   readonly lifeline: Lifeline | null;
   /** What operators ask of this member. */
   readonly requests$: Observable<AgentRequest>;
+  /** What reading the agent's file again came to. */
+  readonly reloads$: Observable<Reloaded>;
   readonly clock: Clock;
   /** A number in [0, 1). */
   readonly random: () => number;
 }
+
+/** `self` null = the file is wrong, and nothing changes. */
+export type Reloaded = Pick<Extract<Observation, { kind: 'reloaded' }>, 'self' | 'problems'>;
 
 export interface AgentSettings {
   readonly self: Self;
@@ -113,10 +118,12 @@ export function agent(settings: AgentSettings, ports: AgentPorts, stop$: Observa
         server,
         managed,
         clock,
+        decodeConfig: settings.decodeConfig,
         pace$: running$.pipe(map((turn) => turn.plan.lookAgainMs)),
         nudge$: outcomes$.pipe(filter(touchesServer)),
       }),
       ports.requests$.pipe(map((request): Observation => ({ kind: 'request', request, ...now() }))),
+      ports.reloads$.pipe(map((reloaded): Observation => ({ kind: 'reloaded', ...reloaded, ...now() }))),
       interval(self.ha === 'manage' ? managedHeartbeatMs : heartbeatMs, clock.scheduler).pipe(
         map((): Observation => ({ kind: 'tick', ...now() })),
       ),

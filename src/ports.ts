@@ -26,25 +26,42 @@ export const systemClock: Clock = {
 /** Any request to Consul but a blocking read may take this long. */
 const consulTimeoutMs = 10_000;
 
-/** The real Consul and the real server that the configuration names. Nothing is connected before it is used. */
-export function openPorts(config: AgentConfig): AgentPorts {
+/**
+ * The real Consul and the real server that the configuration names. Nothing is connected before it is used. `latest`: the
+ * configuration as it is by now; what of it changes while the agent runs (`config/reload.ts`) is asked for with each use.
+ */
+export function openPorts(config: AgentConfig, latest: () => AgentConfig = () => config): AgentPorts {
   const { postgresql } = config;
   const managedSettings = managedServerSettings(config);
   return {
-    consul: createConsulClient({ ...config.consul, requestTimeoutMs: consulTimeoutMs }),
+    consul: createConsulClient({
+      ...config.consul,
+      get token() {
+        return latest().consul.token;
+      },
+      requestTimeoutMs: consulTimeoutMs,
+    }),
     server: createLocalServer({
       member: config.name,
       address: postgresql.address,
-      credentials: postgresql.credentials,
-      replicationCredentials: postgresql.replicationCredentials,
+      get credentials() {
+        return latest().postgresql.credentials;
+      },
+      get replicationCredentials() {
+        return latest().postgresql.replicationCredentials;
+      },
       dataDir: postgresql.dataDir,
       control: postgresql.control,
       timeouts: timeoutsOf(config),
       clock: systemClock,
     }),
-    managed: managedSettings === null ? null : createManagedServer(managedSettings),
+    managed:
+      managedSettings === null
+        ? null
+        : createManagedServer(managedSettings, () => managedServerSettings(latest()) ?? managedSettings),
     lifeline: null,
     requests$: NEVER,
+    reloads$: NEVER,
     clock: systemClock,
     random: Math.random,
   };
@@ -123,7 +140,6 @@ export function managedSelf({ postgresql, managed }: AgentConfig): AgentSettings
     bootstrapDcs: managed.bootstrap?.dcs ?? null,
     bootstrapConfig:
       managed.bootstrap?.dcs == null ? null : decodeDynamicConfig(managed.bootstrap.dcs, 'manage').config,
-    bootstrapStandbyCluster: managed.bootstrap?.standbyCluster ?? null,
   };
 }
 

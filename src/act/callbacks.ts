@@ -99,14 +99,14 @@ const outputCharacters = 2_000;
  */
 export function runCallbacks(
   callback$: Observable<Callback>,
-  { commands, scope }: { readonly commands: CallbackCommands; readonly scope: string },
+  { commandsNow, scope }: { readonly commandsNow: () => CallbackCommands; readonly scope: string },
 ): Observable<CallbackEnd> {
   return callback$.pipe(
     groupBy(({ kind }) => kind === 'on_reload'),
     mergeMap((alike$) =>
       alike$.pipe(
         switchMap((callback) => {
-          const command = commands[callback.kind];
+          const command = commandsNow()[callback.kind];
           return command === null ? [] : runCallback(callback, command, scope);
         }),
       ),

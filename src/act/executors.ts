@@ -93,8 +93,17 @@ export function createExecutors({ consul, server, managed, keys, member, service
       await consul.destroySession(former, signal);
       return written;
     },
-    acquire_leader: ({ session }, signal) =>
-      transact([{ verb: 'lock', key: keys.leader, value: member, session }], keys.leader, signal),
+    acquire_leader: ({ session, initialize }, signal) =>
+      transact(
+        [
+          initialize === null
+            ? { verb: 'check-not-exists', key: keys.initialize }
+            : { verb: 'check-index', key: keys.initialize, index: initialize },
+          { verb: 'lock', key: keys.leader, value: member, session },
+        ],
+        keys.leader,
+        signal,
+      ),
     release_leader: async ({ session }, signal) => {
       await transact(handBack(keys.leader, session), keys.leader, signal);
       return null;
@@ -240,6 +249,10 @@ export function createExecutors({ consul, server, managed, keys, member, service
     },
     bootstrap: ({ plan }, signal) => done(owned().bootstrap(plan, signal)),
     clone: ({ source, url, methods }, signal) => done(owned().clone(source, url, signal, methods)),
+    end_copy: () => {
+      owned().endCopy();
+      return Promise.resolve(null);
+    },
     remove_data: (_action, signal) => done(owned().removeData(signal)),
     start_server: ({ plan, term }, signal) => owned().start(plan, term, signal),
     stop_server: ({ mode }, signal) => done(owned().stop(mode, signal)),
@@ -267,6 +280,7 @@ export function createExecutors({ consul, server, managed, keys, member, service
       ),
     checkpoint: (_action, signal) => done(owned().checkpoint(signal)),
     record_term: ({ term }, signal) => done(owned().recordTerm(term, signal)),
+    save_config: ({ text }, signal) => done(owned().saveConfig(text, signal)),
     follow: ({ plan }, signal) => done(owned().follow(plan, signal)),
     rewind: ({ source, url }, signal) => done(owned().rewind(source, url, signal)),
     configure_server: ({ plan }, signal) => owned().configure(plan, signal),

@@ -1,3 +1,4 @@
+import { pendingRestartToJson } from '../consul/codec/pending-restart.ts';
 import { leaderName, type ClusterKeys, type Key, type Member } from '../domain/cluster.ts';
 import { describeVerdict } from '../domain/check.ts';
 import { defaultConfig } from '../domain/default-config.ts';
@@ -22,6 +23,9 @@ export interface MemberSummary {
   readonly lag?: number | 'unknown';
   readonly tags: Readonly<Record<string, unknown>>;
   readonly pending_restart: boolean;
+  readonly pending_restart_reason?: Readonly<
+    Record<string, { readonly old_value: string; readonly new_value: string }>
+  >;
   /** When an operator wants it restarted, in ISO 8601; absent = not asked for. */
   readonly scheduled_restart?: string;
   /** How many slots have which verdict. */
@@ -83,6 +87,9 @@ function summarizeMember(
     ...(behind === null ? {} : { lag: lagBytes(member?.xlogLocation ?? null, behind.optime) }),
     tags: member?.tags.raw ?? {},
     pending_restart: member?.pendingRestart ?? false,
+    ...(member == null || member.pendingRestartReason.size === 0
+      ? {}
+      : { pending_restart_reason: pendingRestartToJson(member.pendingRestartReason) }),
     ...(member?.scheduledRestart?.scheduledAt == null
       ? {}
       : { scheduled_restart: member.scheduledRestart.scheduledAt }),

@@ -58,11 +58,19 @@ function serviceLines({ scheduled_switchover, members }: ClusterSummary): readon
   const { at, from, to } = scheduled_switchover ?? {};
   const names = [from === undefined ? '' : ` from ${from}`, to === undefined ? '' : ` to ${to}`].join('');
   const switchover = at === undefined ? [] : [` Switchover scheduled at: ${at}${names}`];
-  const restarts = members.flatMap(({ name, pending_restart, scheduled_restart }) => [
+  const restarts = members.flatMap(({ name, pending_restart, pending_restart_reason, scheduled_restart }) => [
     ...(scheduled_restart === undefined ? [] : [` Restart of ${name} scheduled at: ${scheduled_restart}`]),
-    ...(pending_restart ? [` Restart pending on: ${name}`] : []),
+    ...(pending_restart ? [` Restart pending on: ${name}${changesIn(pending_restart_reason ?? {})}`] : []),
   ]);
   return [...switchover, ...restarts].map((line) => printable(line));
+}
+
+/** ` (name: old->new, …)`, as patronictl writes it. */
+function changesIn(reason: NonNullable<MemberSummary['pending_restart_reason']>): string {
+  const changes = Object.entries(reason).map(
+    ([name, { old_value, new_value }]) => `${name}: ${old_value}->${new_value}`,
+  );
+  return changes.length === 0 ? '' : ` (${changes.join(', ')})`;
 }
 
 /** patronictl shows ports only where they tell something. */

@@ -8,6 +8,8 @@ export interface Terminal {
   readonly columns: number | null;
   readonly colour: boolean;
   readonly env: Environment;
+  /** Has something done whenever the process gets SIGHUP, which then does not end it. */
+  readonly onHangup: (act: () => void) => void;
   /** Aborted when the process is asked to end. */
   readonly stop: AbortSignal;
   /** Everything on standard input. */
@@ -25,6 +27,7 @@ export function processTerminal(process: NodeJS.Process, stop: AbortSignal): Ter
     columns: stdout.isTTY ? stdout.columns : null,
     colour: stdout.isTTY && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb',
     env,
+    onHangup: (act) => void process.on('SIGHUP', act),
     stop,
     readInput: async () => {
       const chunks: Buffer[] = [];

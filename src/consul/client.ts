@@ -5,7 +5,7 @@ import { Agent as HttpsAgent } from 'node:https';
 import Consul from 'consul';
 import { toConsulError, toTtlRefusal } from './failure.ts';
 import { ConsulError, type ConsulPort, type TxnResult } from './port.ts';
-import { fixedToken, tokenFile, type TokenSource } from './token.ts';
+import { givenToken, tokenFile, type TokenSource } from './token.ts';
 import * as wire from './wire.ts';
 
 /** How to reach the Consul agent beside us: what the configuration's section `consul` says of it. */
@@ -45,7 +45,7 @@ export function createConsulClient(config: ConsulClientConfig): ConsulClient {
   const secure = config.scheme === 'https';
   const client = new Consul({ host: urlHost(config.host), port: config.port, secure, agent }) as Consul & Papi;
   client._ext('onRequest', failWhenCut);
-  const tokenOf = config.tokenFile === null ? fixedToken(config.token) : tokenFile(config.tokenFile);
+  const tokenOf = config.tokenFile === null ? givenToken(config) : tokenFile(config.tokenFile);
   const send = sender(tokenOf, config.dc === null ? {} : { dc: config.dc });
   const timeoutMs = config.requestTimeoutMs;
   /** For the requests that the package has no words for; `body` as in Consul's HTTP API. */

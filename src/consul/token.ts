@@ -4,9 +4,9 @@ import { ConsulError } from './port.ts';
 /** Resolves to the ACL token to send with the next request; null = none is configured. */
 export type TokenSource = () => Promise<string | null>;
 
-/** A token that was given as such. */
-export function fixedToken(token: string | null): TokenSource {
-  return () => Promise.resolve(token);
+/** A token that was given as such; it may be another one with each use. */
+export function givenToken(access: { readonly token: string | null }): TokenSource {
+  return () => Promise.resolve(access.token);
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { HistoryEntry, Member, SlotHistoryEntry, Status } from './cluster.ts';
-import type { RestartReason, ServerPlan } from './managed.ts';
+import type { PendingRestart, RestartReason, ServerPlan } from './managed.ts';
 import type { SyncState, Term, Upstream } from './lead.ts';
 import type { CopyRequest, CopyResult, Ledger } from './local.ts';
 import type { Lsn } from './lsn.ts';
@@ -25,7 +25,8 @@ export interface ActionKinds {
    * in one transaction, so that the member is never gone, and that session is ended. Null = there is none.
    */
   publish_member: { fields: { session: string; former: string | null; member: Member }; result: Written };
-  acquire_leader: { fields: { session: string }; result: Written };
+  /** `initialize`: the `ModifyIndex` of that key; null = it is not there. Whoever begins to make the cluster is told by it. */
+  acquire_leader: { fields: { session: string; initialize: number | null }; result: Written };
   /** Hand over: release, so that no lock delay follows. */
   release_leader: { fields: { session: string }; result: null };
   publish_status: { fields: { session: string; status: Status; legacyOptime: boolean }; result: Written };
@@ -88,7 +89,7 @@ export interface ActionKinds {
   /** The bootstrap is done: the system identifier instead of the lock. */
   finish_initialize: { fields: { session: string; systemIdentifier: string }; result: Written };
   give_up_initialize: { fields: { session: string }; result: null };
-  /** The configuration of a cluster that has none, from `bootstrap.dcs` of whoever bootstrapped it. */
+  /** The configuration of a cluster that has none in Consul: as it last was, or `bootstrap.dcs`. */
   publish_config: { fields: { session: string; text: string }; result: Written };
   publish_terms: { fields: { session: string; terms: readonly Term[] }; result: Written };
   publish_sync: { fields: { session: string; sync: SyncState }; result: Written };
@@ -100,13 +101,15 @@ export interface ActionKinds {
   /** A fresh copy of the data of `source`, or by a configured method; nothing runs afterwards. */
   /** `methods`: names of replica methods; empty = those of the agent's file. */
   clone: { fields: { source: Upstream; url: string; methods: readonly string[] }; result: null };
+  /** A copy or rewind that runs is given up: its data is to go. */
+  end_copy: { fields: object; result: null };
   /** Takes away what an unfinished work of ours, or a copy that cannot be followed with, left. */
   remove_data: { fields: { why: string }; result: null };
   /**
    * `term`: under which it may accept writes; null = it starts as a standby. Resolves to the settings that it could not have
    * as planned.
    */
-  start_server: { fields: { plan: ServerPlan; term: number | null }; result: readonly string[] };
+  start_server: { fields: { plan: ServerPlan; term: number | null }; result: PendingRestart };
   stop_server: { fields: { mode: 'fast' | 'immediate'; why: string }; result: null };
   /**
    * An earlier run of this agent holds `leader` with a session that nobody renews any more: in one transaction the key
@@ -117,6 +120,8 @@ export interface ActionKinds {
   checkpoint: { fields: object; result: null };
   /** Under which term a server that runs may accept writes, beside its data (L7). */
   record_term: { fields: { term: number }; result: null };
+  /** The cluster's configuration, beside the data. */
+  save_config: { fields: { text: string }; result: null };
   /** Only while the session still holds `leader`, asked of Consul right before. */
   promote: { fields: { session: string; term: number; newestTimeline: number }; result: null };
   /** A running standby streams from there from now on: by reload where that is enough. */
@@ -125,9 +130,9 @@ export interface ActionKinds {
   rewind: { fields: { source: Upstream; url: string }; result: null };
   /** PostgreSQL's configuration files as they are to be, and a reload where something changed. */
   /** Resolves to the settings that need a restart. */
-  configure_server: { fields: { plan: ServerPlan }; result: readonly string[] };
+  configure_server: { fields: { plan: ServerPlan }; result: PendingRestart };
   /** `term`: under which it may accept writes again; null = it is a standby. */
-  restart_server: { fields: { plan: ServerPlan; term: number | null; why: RestartReason }; result: readonly string[] };
+  restart_server: { fields: { plan: ServerPlan; term: number | null; why: RestartReason }; result: PendingRestart };
 }
 
 export type ActionKind = keyof ActionKinds;
@@ -211,8 +216,11 @@ export function laneOf(action: Action): string {
     case 'stop_server':
       // A fence waits for nothing: what it interrupts was begun while the lease was good.
       return action.mode === 'immediate' ? 'fence' : 'server';
+    case 'end_copy':
+      return 'copy';
     case 'save_ledger':
     case 'record_term':
+    case 'save_config':
       return 'ledger';
     case 'create_logical_slot':
     case 'create_template':

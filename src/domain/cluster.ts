@@ -1,5 +1,6 @@
 import type { DynamicConfig, Tags } from './config.ts';
 import type { Lsn } from './lsn.ts';
+import type { PendingRestart } from './managed.ts';
 import type { Bid, FailoverRequest, RestartRequest, SyncState, Term } from './lead.ts';
 import type { Gap, SlotVerdict } from './slot.ts';
 import type { Xid } from './xid.ts';
@@ -137,6 +138,8 @@ export interface Member {
   readonly timeline: number | null;
   readonly tags: Tags;
   readonly pendingRestart: boolean;
+  /** Empty where the member does not say why. */
+  readonly pendingRestartReason: PendingRestart;
   /** A restart that an operator has asked for at a later time; `scheduledAt` is set. */
   readonly scheduledRestart: RestartRequest | null;
   /** The member knows that cluster management is paused. */

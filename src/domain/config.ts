@@ -113,6 +113,8 @@ export interface Tags {
   readonly clonefrom: boolean;
   /** Among equals the higher one leads; `nofailover` is 0. */
   readonly failoverPriority: number;
+  /** Among standbys that could be synchronous the higher one is; `nosync` is 0. */
+  readonly syncPriority: number;
   readonly raw: Readonly<Record<string, unknown>>;
 }
 
@@ -123,5 +125,6 @@ export const noTags: Tags = {
   nosync: false,
   clonefrom: false,
   failoverPriority: 1,
+  syncPriority: 1,
   raw: {},
 };

@@ -32,6 +32,13 @@ export interface TermOnDisk {
   readonly term: number;
 }
 
+/** What earlier runs of the agent have left beside the data, to be read whether or not the server runs. */
+export interface NotesOnDisk {
+  readonly term: TermOnDisk | null;
+  /** The key `config` as it last was; null = it was never written down. */
+  readonly configText: string | null;
+}
+
 /** What is where the server's data belongs, while no server runs there. */
 export type DiskState =
   /** Nothing, or an empty directory. */

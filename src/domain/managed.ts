@@ -12,6 +12,15 @@ export interface ServerPlan {
   readonly synchronousStandbyNames: string | null;
 }
 
+/** The value of a setting now, and the one that it gets at the server's next start. */
+export interface SettingChangeAhead {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** The settings that wait for a restart, by name. */
+export type PendingRestart = ReadonlyMap<string, SettingChangeAhead>;
+
 export type RestartReason =
   | { readonly kind: 'operator' }
   /** Settings that need a restart, by name. */

@@ -8,12 +8,10 @@ export type AgentRequest = { readonly id: number } & (
   | { readonly kind: 'restart'; readonly restart: RestartRequest }
   /** Takes a scheduled restart back. */
   | { readonly kind: 'cancel_restart' }
-  /** PostgreSQL's configuration files are written anew and read again, also where nothing seems to have changed. */
-  | { readonly kind: 'reload' }
   /** The data is replaced by a fresh copy. */
   | {
       readonly kind: 'reinitialize';
-      /** Also while something else is being done to the server: it comes next, then. */
+      /** Also while something else is being done to the server: a copy is ended for it, else it comes next. */
       readonly force: boolean;
       /** Copy from the leader, whoever else could be copied from. */
       readonly fromLeader: boolean;

@@ -17,13 +17,15 @@ export function tagsFrom(raw: Readonly<Record<string, unknown>>): Tags {
     nosync: nosync === null ? isAtMostZero(own('sync_priority')) : Boolean(nosync),
     clonefrom: isSwitchedOn(own('clonefrom')),
     failoverPriority: priorityOf(nofailover, priority),
+    syncPriority: priorityOf(nosync, own('sync_priority')),
     replicatefrom: typeof replicatefrom === 'string' && replicatefrom !== '' ? replicatefrom : null,
     raw,
   };
 }
 
-function priorityOf(nofailover: unknown, priority: unknown): number {
-  if (nofailover !== null) return Boolean(nofailover) ? 0 : 1;
+/** `excluded`: the older tag that says the same, and counts more. */
+function priorityOf(excluded: unknown, priority: unknown): number {
+  if (excluded !== null) return Boolean(excluded) ? 0 : 1;
   const given = typeof priority === 'string' ? Number.parseInt(priority, 10) : priority;
   return typeof given === 'number' && Number.isFinite(given) ? Math.max(0, Math.trunc(given)) : 1;
 }

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import type { RequestOptions } from 'node:https';
-import { fixedToken, tokenFile, type TokenSource } from '../consul/token.ts';
+import { givenToken, tokenFile, type TokenSource } from '../consul/token.ts';
 import { txnOperation } from '../consul/wire.ts';
 import type { ConsulAccess } from './message.ts';
 
@@ -23,7 +23,7 @@ const timeoutMs = 2_000;
  * disk may be what has failed; throws when one cannot be read.
  */
 export async function releaseBy(consul: ConsulAccess): Promise<Release> {
-  const tokenOf = consul.tokenFile === null ? fixedToken(consul.token) : tokenFile(consul.tokenFile);
+  const tokenOf = consul.tokenFile === null ? givenToken(consul) : tokenFile(consul.tokenFile);
   const secure: RequestOptions = consul.scheme === 'https' ? await tlsOptions(consul) : {};
   const place = consul.dc === null ? '' : `?dc=${encodeURIComponent(consul.dc)}`;
   return async ({ key, session, index }) => {

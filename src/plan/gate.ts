@@ -45,6 +45,7 @@ const backoffOf: Readonly<Record<ActionKind, BackoffPolicy>> = {
   advance_physical_slot: slotBackoff,
   drop_slot: slotBackoff,
   save_ledger: slotBackoff,
+  save_config: slotBackoff,
   claim_initialize: consulBackoff,
   finish_initialize: consulBackoff,
   give_up_initialize: consulBackoff,
@@ -54,6 +55,7 @@ const backoffOf: Readonly<Record<ActionKind, BackoffPolicy>> = {
   clear_failover: consulBackoff,
   bootstrap: processBackoff,
   clone: processBackoff,
+  end_copy: promptBackoff,
   remove_data: processBackoff,
   start_server: processBackoff,
   // Whatever has to do with who may write is tried again at once: its deadline does not wait.

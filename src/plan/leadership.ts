@@ -26,7 +26,7 @@ export function planLeadership(view: View): readonly Intent[] {
     if (isDeposed(view)) return [act({ kind: 'release_leader', session })];
     // Somebody wrote over the key by hand; the lock is still ours.
     const isOverwritten = look?.role === 'primary' && keys.leader?.value !== view.self.name;
-    return isOverwritten ? [act({ kind: 'acquire_leader', session })] : [];
+    return isOverwritten ? [acquireLeader(view, session)] : [];
   }
   if (look?.role !== 'primary') return [];
   const refusal = refusalOf(view);
@@ -34,7 +34,12 @@ export function planLeadership(view: View): readonly Intent[] {
   const rivals = rivalsOf(view);
   if (rivals.length > 0) return [hold('leader key', `${rivals.join(', ')} also says to be the primary`)];
   if (keys.leader?.session != null) return [hold('leader key', `${keys.leader.value ?? 'somebody'} still holds it`)];
-  return [act({ kind: 'acquire_leader', session })];
+  return [acquireLeader(view, session)];
+}
+
+/** The lock is taken only while nobody has begun to make the cluster, or has finished with it, since the keys were read. */
+export function acquireLeader(view: View, session: string): Intent {
+  return act({ kind: 'acquire_leader', session, initialize: view.consul.keys?.initialize?.modifyIndex ?? null });
 }
 
 /** The server is not a primary any more, or does not answer while another one says to be the primary. */

@@ -11,6 +11,7 @@ import { planIdleSlots } from './idle-slots.ts';
 import type { Hold, Intent } from './intent.ts';
 import { act, hold } from './intent.ts';
 import { planLead } from './lead/lead.ts';
+import { planSavedConfig } from './lead/saved-config.ts';
 import { planServer } from './lead/server.ts';
 import { isHandingOver } from './lead/switchover.ts';
 import { planLeadership } from './leadership.ts';
@@ -64,6 +65,7 @@ export function plan(view: View): Plan {
     ...local,
     ...planTurnGivenBack(view, local),
     ...planLedger(view),
+    ...(view.self.ha === 'manage' ? planSavedConfig(view) : []),
   ];
   const { actions, holds } = passed(view, intents);
   return { actions, holds, problems, member, lookAgainMs: lookAgainMs(view) };

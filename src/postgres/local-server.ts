@@ -28,7 +28,7 @@ const poolLimits = { maxRunning: 16, maxIdle: 4, idleMs: 15_000 };
  * file copy, what a slot needs on disk and its `identity` are null, and the ledger lasts as long as the agent.
  */
 export function createLocalServer(settings: LocalServerSettings): LocalServer {
-  const { address, credentials, timeouts, clock, member } = settings;
+  const { address, timeouts, clock, member } = settings;
   const directory = settings.dataDir === null ? null : dataDirectory(settings.dataDir);
   const open = (
     options: Partial<ConnectOptions>,
@@ -37,7 +37,7 @@ export function createLocalServer(settings: LocalServerSettings): LocalServer {
   ): Promise<Connection> =>
     connect(
       { ...address, database },
-      options.replication === true ? (settings.replicationCredentials ?? credentials) : credentials,
+      options.replication === true ? (settings.replicationCredentials ?? settings.credentials) : settings.credentials,
       { connectTimeoutMs: timeouts.connectMs, statementTimeoutMs: timeouts.lookMs, ...options },
       signal,
     );

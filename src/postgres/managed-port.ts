@@ -1,6 +1,6 @@
-import type { DiskState } from '../domain/disk.ts';
+import type { DiskState, NotesOnDisk } from '../domain/disk.ts';
 import type { Guard, Upstream } from '../domain/lead.ts';
-import type { ServerPlan } from '../domain/managed.ts';
+import type { PendingRestart, ServerPlan } from '../domain/managed.ts';
 
 /**
  * The server's whole life, where slotkeeper manages it (`ha: manage`); `LocalServer` is what is asked of it while it runs.
@@ -10,6 +10,10 @@ import type { ServerPlan } from '../domain/managed.ts';
 export interface ManagedServer {
   /** What is on disk. Meaningful only while no server runs there. */
   inspect(signal: AbortSignal): Promise<DiskState>;
+  /** What earlier runs have left beside the data, whether or not the server runs. */
+  recall(signal: AbortSignal): Promise<NotesOnDisk>;
+  /** Keeps the cluster's configuration beside the data of a server that runs. Not longer than a moment. */
+  saveConfig(text: string, signal: AbortSignal): Promise<void>;
   /**
    * Makes a cluster in an empty directory by the configured method, configures it, starts it as a primary, creates the
    * configured users and runs `post_bootstrap`. Until all of that is done the directory counts as unfinished.
@@ -20,6 +24,8 @@ export interface ManagedServer {
    * started as a standby of `source`. `url`: its connection URL as its member key gives it.
    */
   clone(source: Upstream, url: string, signal: AbortSignal, methods?: readonly string[]): Promise<void>;
+  /** A `clone` or `rewind` that runs is given up, and throws soon; what it has left counts as unfinished. */
+  endCopy(): void;
   /** Takes the data away, or moves it aside where it may still be of use to a person. Never while a server runs there. */
   removeData(signal: AbortSignal): Promise<void>;
   /**
@@ -27,7 +33,7 @@ export interface ManagedServer {
    * without one as a standby of `plan.upstream`. Resolves when it accepts connections, or when it runs and recovers, to the
    * settings that it could not have as planned and that wait for another start, by name.
    */
-  start(plan: ServerPlan, term: number | null, signal: AbortSignal): Promise<readonly string[]>;
+  start(plan: ServerPlan, term: number | null, signal: AbortSignal): Promise<PendingRestart>;
   /**
    * Resolves when no server runs there any more. `fast`: clients are cut off, and logical walsenders that keep it from
    * ending are, too. `immediate`: no write is accepted from the moment of the call on, at the price of a crash recovery.
@@ -47,9 +53,9 @@ export interface ManagedServer {
   /** pg_rewind against the running primary `source`; the directory then is one of a standby of it. */
   rewind(source: Upstream, url: string, signal: AbortSignal): Promise<void>;
   /** Writes configuration files where they differ, and reloads a server that runs; what then needs a restart, by name. */
-  configure(plan: ServerPlan, signal: AbortSignal): Promise<readonly string[]>;
+  configure(plan: ServerPlan, signal: AbortSignal): Promise<PendingRestart>;
   /** Stops and starts it in its role; resolves as `start` does. */
-  restart(plan: ServerPlan, signal: AbortSignal): Promise<readonly string[]>;
+  restart(plan: ServerPlan, signal: AbortSignal): Promise<PendingRestart>;
 }
 
 /** The process that stops the server when its agent cannot (L1). `lifeline.ts` is the real one; the simulator has its own. */

@@ -67,7 +67,7 @@ export const defaultTimeouts: ServerTimeouts = {
 export interface LocalServerSettings {
   readonly member: string;
   readonly address: Address;
-  /** For everything, here and on the primary. */
+  /** For everything, here and on the primary. Read with each use, like the next: they may change while the agent runs. */
   readonly credentials: Credentials;
   /** For `IDENTIFY_SYSTEM` and `TIMELINE_HISTORY`; null = `credentials`. */
   readonly replicationCredentials: Credentials | null;

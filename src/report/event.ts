@@ -99,6 +99,8 @@ export interface EventKinds {
   config_refused: { index: number; why: string };
   config_removed: object;
   config_written: { method: string; client: string | null };
+  /** The agent's file was read again; what is wrong with it is told as a problem. */
+  file_read_again: { isTaken: boolean };
   /** An operator's command came over REST. */
   command_answered: { method: string; path: string; client: string | null; status: number };
 

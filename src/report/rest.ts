@@ -1,5 +1,5 @@
 import { createServer as createHttpServer, type Server, type ServerOptions } from 'node:http';
-import { createServer as createHttpsServer } from 'node:https';
+import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Clock } from '../base/clock.ts';
 import { describeError } from '../base/errors.ts';
@@ -8,19 +8,15 @@ import type { AgentEvent } from './event.ts';
 import { redact } from './redact.ts';
 import type { AgentRequest } from '../domain/request.ts';
 import type { TlsOptions } from 'node:tls';
-import type { Access } from './rest/access.ts';
 import type { Moment } from './rest/answer.ts';
 import { followMoments } from './rest/following.ts';
-import { handle, idleTimeoutMs } from './rest/handler.ts';
+import { handle, idleTimeoutMs, type RequestPolicy } from './rest/handler.ts';
 import { routes, type RouteOptions } from './rest/routes.ts';
 
-export interface RestOptions extends Omit<RouteOptions, 'commands'> {
+export interface RestOptions extends Omit<RouteOptions, 'commands'>, RequestPolicy {
   readonly listen: { readonly host: string; readonly port: number };
   /** As `loadTls` reads it; null = plain HTTP. */
   readonly tls: TlsOptions | null;
-  /** Who may change something. */
-  readonly access: Access;
-  readonly extraHeaders: Readonly<Record<string, string>>;
   /** Where the key `failover` is written, and how a request gets into the agent's loop; null = slotkeeper observes. */
   readonly commands: { readonly failoverKey: string; readonly ask: (request: AgentRequest) => void } | null;
   readonly clock: Pick<Clock, 'monotonicMs' | 'wallMs'>;
@@ -32,6 +28,8 @@ export interface RestServer {
   readonly url: string;
   /** From now on answers are made from this turn. */
   show(turn: Turn): void;
+  /** From now on this counts: for each further request, and `tls` (with HTTPS only) for each further connection. */
+  adopt(policy: RequestPolicy, tls: TlsOptions | null): void;
   /** Stops listening, lets requests that are being answered finish for a second, and cuts the rest. */
   close(): Promise<void>;
 }
@@ -63,8 +61,8 @@ export async function openRest(options: RestOptions): Promise<RestServer> {
   const nextId = (): number => (lastId += 1);
   const { consul } = options.config;
   const commands = options.commands === null ? null : { ...options.commands, consul, nextId, following };
-  const { access, extraHeaders } = options;
-  const handlerOptions = { resources: routes({ ...options, commands }), moment, access, extraHeaders, report };
+  let policy: RequestPolicy = options;
+  const handlerOptions = { resources: routes({ ...options, commands }), moment, policy: () => policy, report };
 
   const server = createServer(options.tls);
   server.on('request', (request, response) => void handle(handlerOptions, request, response));
@@ -80,6 +78,10 @@ export async function openRest(options: RestOptions): Promise<RestServer> {
     show: (turn) => {
       newest = { turn, turnAtMs: clock.monotonicMs() };
       following.shown();
+    },
+    adopt: (wanted, tls) => {
+      policy = wanted;
+      if (server instanceof HttpsServer && tls !== null) server.setSecureContext(tls);
     },
     close: () => {
       following.end();

@@ -96,6 +96,10 @@ const table: { readonly [K in EventKind]: WordsOf<K> } = {
   config_refused: () => error('cluster configuration refused: the last good one stays in force'),
   config_removed: () => warn('cluster configuration removed from Consul: the last good one stays in force'),
   config_written: () => info('cluster configuration written over REST'),
+  file_read_again: ({ isTaken }) =>
+    isTaken
+      ? info("the agent's file was read again")
+      : error("the agent's file was read again and is wrong: nothing changes"),
   command_answered: ({ status }) =>
     status < 400 ? info('command over REST done') : warn('command over REST not done'),
 

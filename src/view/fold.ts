@@ -2,8 +2,16 @@ import type { DiskState } from '../domain/disk.ts';
 import type { Action, Outcome } from '../domain/action.ts';
 import { keyOf, laneOf } from '../domain/action.ts';
 import type { ClusterKeys } from '../domain/cluster.ts';
+import type { Problem } from '../domain/problem.ts';
 import type { ServerLook } from '../domain/server.ts';
-import { leadAfterDisk, leadAfterLook, leadAfterOutcome, leadAfterStart, rememberLead } from './lead-memory.ts';
+import {
+  leadAfterDisk,
+  leadAfterLook,
+  leadAfterNotes,
+  leadAfterOutcome,
+  leadAfterStart,
+  rememberLead,
+} from './lead-memory.ts';
 import { ledgerAfterLook, ledgerAfterOutcome } from './ledger.ts';
 import {
   memoryAfterKeys,
@@ -17,7 +25,7 @@ import {
 } from './memory.ts';
 import { nativeAfterOutcome, rememberNative } from './native-memory.ts';
 import type { Observation } from './observation.ts';
-import { rememberRequests, requestsAfterOutcome, requestsAfterRequest } from './requests.ts';
+import { rememberRequests, requestsAfterOutcome, requestsAfterReload, requestsAfterRequest } from './requests.ts';
 import { currentStatus, sessionId } from './select.ts';
 import { rememberGate } from './standby-gate.ts';
 import { verdictsOf } from './verdict.ts';
@@ -99,6 +107,11 @@ function learn(view: View, observation: Observation): View {
       };
     case 'disk':
       return withDisk(view, observation.disk, observation.startedAtMs);
+    case 'notes': {
+      const memory = { ...view.memory, lead: leadAfterNotes(view, observation.notes) };
+      // What Consul said counts more; what it does not say (any more) is as it was.
+      return { ...view, config: view.config ?? observation.config, memory };
+    }
     case 'ledger':
       return {
         ...view,
@@ -115,6 +128,8 @@ function learn(view: View, observation: Observation): View {
       );
     case 'request':
       return withRequests(view, requestsAfterRequest(view, observation.request));
+    case 'reloaded':
+      return withReloaded(view, observation.self, observation.problems);
     case 'problem': {
       const reported = new Map(view.reported);
       if (observation.present) reported.set(observation.problem.code, observation.problem);
@@ -202,6 +217,16 @@ function withoutDisk(view: View, lane: string): View {
 function withRequests(view: View, requests: RequestMemory): View {
   return requests === view.memory.requests ? view : { ...view, memory: { ...view.memory, requests } };
 }
+
+function withReloaded(view: View, self: Self | null, problems: readonly Problem[]): View {
+  const others = [...view.reported].filter(([code]) => !reloadProblems.includes(code));
+  const reported = new Map([...others, ...problems.map((problem) => [problem.code, problem] as const)]);
+  const told = { ...view, reported };
+  return self === null ? told : withRequests({ ...told, self }, requestsAfterReload(view));
+}
+
+/** The codes of all that is ever told of the agent's file after its start. */
+const reloadProblems: readonly string[] = ['agent_file', 'agent_file_kept'];
 
 function withStarted(view: View, action: Action): View {
   const running = new Map(view.running).set(laneOf(action), { action, sinceMs: view.nowMs });

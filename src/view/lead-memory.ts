@@ -1,6 +1,7 @@
 import type { Action, Outcome } from '../domain/action.ts';
 import { leaderName } from '../domain/cluster.ts';
-import type { DiskState } from '../domain/disk.ts';
+import type { DiskState, NotesOnDisk } from '../domain/disk.ts';
+import type { PendingRestart } from '../domain/managed.ts';
 import type { ServerLook } from '../domain/server.ts';
 import { formerLeaderLives } from './former-leader.ts';
 import { memberSlotsAfter } from './member-slots.ts';
@@ -20,9 +21,11 @@ export function noLeadMemory(nowMs: number): LeadMemory {
     // An agent that has just been started finds its server as it is.
     mayWriteSinceMs: nowMs,
     applied: null,
-    pendingRestart: [],
+    pendingRestart: new Map(),
     recordedTerm: null,
     writtenUnder: null,
+    savedConfig: null,
+    rewound: null,
     checkpointedAtMs: null,
     downSinceMs: null,
     streamlessSinceMs: null,
@@ -75,17 +78,17 @@ export function leadAfterOutcome(view: View, outcome: Outcome): LeadMemory {
     case 'start_server': {
       const { plan, term } = done.action;
       const { writtenUnder } = next;
-      const asPlanned = { applied: plan, pendingRestart: namesIn(done.result), recordedTerm: term };
+      const asPlanned = { applied: plan, pendingRestart: pendingIn(done.result), recordedTerm: term };
       return { ...next, ...asPlanned, writtenUnder: term === null ? writtenUnder : null };
     }
     case 'restart_server':
     case 'configure_server':
-      return { ...next, applied: done.action.plan, pendingRestart: namesIn(done.result) };
+      return { ...next, applied: done.action.plan, pendingRestart: pendingIn(done.result) };
     case 'bootstrap':
       return {
         ...next,
         applied: done.action.plan,
-        pendingRestart: [],
+        pendingRestart: new Map(),
         recordedTerm: null,
         writtenUnder: null,
         isBootstrapped: true,
@@ -96,26 +99,28 @@ export function leadAfterOutcome(view: View, outcome: Outcome): LeadMemory {
     case 'rewind':
     case 'remove_data':
       return {
-        ...next,
-        applied: null,
-        pendingRestart: [],
-        recordedTerm: null,
-        writtenUnder: null,
+        ...{ ...next, applied: null, pendingRestart: new Map(), recordedTerm: null, writtenUnder: null },
+        savedConfig: { text: null },
         isBootstrapped: false,
+        rewound: done.action.kind === 'rewind' ? { count: (next.rewound?.count ?? 0) + 1, atMs: view.nowMs } : null,
       };
+    case 'save_config':
+      return { ...next, savedConfig: { text: done.action.text } };
     default:
       return next;
   }
 }
 
-/** The names of settings that an action resolved to. */
-function namesIn(result: unknown): readonly string[] {
-  return Array.isArray(result) ? (result as readonly string[]) : [];
+/** The settings that an action resolved to. */
+function pendingIn(result: unknown): PendingRestart {
+  return result instanceof Map ? (result as PendingRestart) : new Map();
 }
 
 /** What a look that began at `startedAtMs` changes. */
 export function leadAfterLook(view: View, look: ServerLook, startedAtMs: number): LeadMemory {
-  const { lead } = view.memory;
+  const before = view.memory.lead;
+  const isStreaming = look.receiver?.status === 'streaming';
+  const lead = isStreaming && before.rewound !== null ? { ...before, rewound: null } : before;
   if (look.role === 'primary') return { ...lead, mayWriteSinceMs: lead.mayWriteSinceMs ?? view.nowMs };
   const isNews = lead.mayWriteSinceMs !== null && startedAtMs >= lead.mayWriteSinceMs;
   const isOver = lead.handover !== null && heldTerm(view) !== lead.handover.term;
@@ -125,6 +130,15 @@ export function leadAfterLook(view: View, look: ServerLook, startedAtMs: number)
     mayWriteSinceMs: isNews ? null : lead.mayWriteSinceMs,
     handover: isOver ? null : lead.handover,
   };
+}
+
+/**
+ * What an earlier run noted. The term is that of a standby that runs, which no look at the disk has shown: it may have been a
+ * primary, and is held to that (L7).
+ */
+export function leadAfterNotes({ memory: { lead } }: View, { term, configText }: NotesOnDisk): LeadMemory {
+  const isKnown = lead.recordedTerm !== null || lead.writtenUnder !== null;
+  return { ...lead, savedConfig: { text: configText }, writtenUnder: isKnown ? lead.writtenUnder : term };
 }
 
 /** What the end of the server changes: nothing runs on the data directory that was looked at. */

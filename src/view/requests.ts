@@ -18,6 +18,7 @@ const unsatisfied = 'restart conditions are not satisfied';
 export const noRequests: RequestMemory = {
   scheduled: null,
   restart: null,
+  startTimeoutSeconds: null,
   reload: null,
   reinitialize: null,
   outcomes: new Map(),
@@ -31,8 +32,6 @@ export function requestsAfterRequest(view: View, request: AgentRequest): Request
   const refuse = (why: string): RequestMemory => answer({ kind: 'refused', why });
   if (view.self.ha !== 'manage') return refuse('slotkeeper does not manage this server');
   switch (request.kind) {
-    case 'reload':
-      return answer({ kind: 'accepted' }, { reload: { id: request.id, sinceMs: view.nowMs } });
     case 'cancel_restart':
       return requests.scheduled === null
         ? refuse('no restarts are scheduled')
@@ -47,17 +46,26 @@ export function requestsAfterRequest(view: View, request: AgentRequest): Request
       const busy = busyWith(view);
       if (unfitFor(view, restart)) return refuse(unsatisfied);
       if (busy !== null) return refuse(`${busy} already in progress`);
-      return { ...requests, restart: { id: request.id, request: restart, sinceMs: view.nowMs, isBegun: false } };
+      return { ...requests, restart: asked(request.id, restart, view) };
     }
     case 'reinitialize': {
       const why = cannotReinitialize(view) ?? (request.force ? null : inProgress(busyWith(view)));
       if (why !== null) return refuse(why);
-      const { id, fromLeader } = request;
-      const reinitialize = { id, fromLeader, sinceMs: view.nowMs, step: 'remove' } as const;
+      const { id, fromLeader, force } = request;
+      const reinitialize = { id, fromLeader, force, sinceMs: view.nowMs, step: 'remove' } as const;
       // What it overtakes is not done any more: a restart of data that is about to go would only delay it.
       return answer({ kind: 'accepted' }, { reinitialize, restart: null });
     }
   }
+}
+
+function asked(id: number | null, request: RestartRequest, { nowMs }: View): RequestMemory['restart'] {
+  return { id, request, sinceMs: nowMs, isBegun: false, startedAtMs: null };
+}
+
+/** The agent's file was read again, and is right: PostgreSQL's files are written and read again, too. */
+export function requestsAfterReload({ self, nowMs, memory: { requests } }: View): RequestMemory {
+  return self.ha === 'manage' ? { ...requests, reload: { sinceMs: nowMs } } : requests;
 }
 
 /** What an action that has ended was asked for. */
@@ -70,10 +78,12 @@ export function requestsAfterOutcome(requests: RequestMemory, outcome: Outcome):
     case 'restart_server':
     case 'start_server':
       if (restart === null || outcome.startedAtMs < restart.sinceMs) return requests;
-      return withOutcome({ ...requests, restart: null }, restart.id, failed ?? { kind: 'done' });
+      // A server that recovers was started, and is not up yet.
+      if (failed === null) return { ...requests, restart: { ...restart, startedAtMs: outcome.endedAtMs } };
+      return withOutcome({ ...requests, restart: null }, restart.id, failed);
     case 'configure_server':
       if (reload === null || outcome.startedAtMs < reload.sinceMs) return requests;
-      return withOutcome({ ...requests, reload: null }, reload.id, failed ?? { kind: 'done' });
+      return { ...requests, reload: null };
     case 'remove_data':
       if (reinitialize?.step !== 'remove' || !isDone || outcome.startedAtMs < reinitialize.sinceMs) return requests;
       return { ...requests, reinitialize: { ...reinitialize, step: 'copy' } };
@@ -86,8 +96,10 @@ export function requestsAfterOutcome(requests: RequestMemory, outcome: Outcome):
 export function rememberRequests(view: View): View {
   const { requests } = view.memory;
   // Most of the time nobody has asked for anything.
-  if ((requests.restart ?? requests.scheduled ?? requests.reinitialize ?? requests.reload) === null) return view;
-  const next = withoutExpired(view, withRestartBegun(view, withCopied(view, withDueRestart(view, requests))));
+  const { restart, scheduled, reinitialize, reload, startTimeoutSeconds } = requests;
+  if ((restart ?? scheduled ?? reinitialize ?? reload ?? startTimeoutSeconds) === null) return view;
+  const begun = withRestartBegun(view, withCopied(view, withDueRestart(view, requests)));
+  const next = withoutExpired(view, withRestarted(view, begun));
   return next === requests ? view : { ...view, memory: { ...view.memory, requests: next } };
 }
 
@@ -105,16 +117,31 @@ function withDueRestart(view: View, requests: RequestMemory): RequestMemory {
   if (view.nowWallMs > atWallMs + loopWait * 1_500) return { ...requests, scheduled: null };
   if (pause || busyWith(view) !== null) return requests;
   if (unfitFor(view, request)) return { ...requests, scheduled: null };
-  return { ...requests, scheduled: null, restart: { id: null, request, sinceMs: view.nowMs, isBegun: false } };
+  return { ...requests, scheduled: null, restart: asked(null, request, view) };
 }
 
 function withRestartBegun(view: View, requests: RequestMemory): RequestMemory {
   const { restart } = requests;
   const running = view.running.get('server')?.action.kind;
   const isBegun = running === 'restart_server' || running === 'start_server';
-  return restart === null || restart.isBegun || !isBegun
-    ? requests
-    : { ...requests, restart: { ...restart, isBegun: true } };
+  if (restart === null || restart.isBegun || !isBegun) return requests;
+  const { timeoutSeconds } = restart.request;
+  return { ...requests, restart: { ...restart, isBegun: true }, startTimeoutSeconds: timeoutSeconds };
+}
+
+/** A server that is up needs no patience any more, and whoever asked for its restart is told. */
+function withRestarted(view: View, requests: RequestMemory): RequestMemory {
+  const { restart, startTimeoutSeconds } = requests;
+  const lookedAtMs = freshLook(view) === null || view.running.has('server') ? null : view.local.lookedAtMs;
+  if (lookedAtMs === null) return requests;
+  if (restart === null) return startTimeoutSeconds === null ? requests : { ...requests, startTimeoutSeconds: null };
+  if (restart.startedAtMs === null || lookedAtMs < restart.startedAtMs) return requests;
+  return withOutcome({ ...requests, restart: null, startTimeoutSeconds: null }, restart.id, { kind: 'done' });
+}
+
+/** For how long a leader's server may be down before somebody else is to lead (`primary_start_timeout`). */
+export function startTimeoutSecondsOf(view: View): number {
+  return view.memory.requests.startTimeoutSeconds ?? configOf(view).lead.primaryStartTimeout;
 }
 
 /** Where no data is (any more) only the copy is left to be done; it is there when a standby runs on it. */

@@ -1,5 +1,5 @@
 import type { StandbyClusterConfig } from '../domain/config.ts';
-import { configOf } from './select.ts';
+import { defaultConfig } from '../domain/default-config.ts';
 import type { View } from './view.ts';
 
 /**
@@ -7,6 +7,5 @@ import type { View } from './view.ts';
  * Before there is a configuration in Consul, what the agent's file would make it.
  */
 export function standbyClusterOf(view: View): StandbyClusterConfig | null {
-  if (view.config !== null) return view.config.lead.standbyCluster;
-  return view.self.managed?.bootstrapStandbyCluster ?? configOf(view).lead.standbyCluster;
+  return (view.config ?? view.self.managed?.bootstrapConfig ?? defaultConfig).lead.standbyCluster;
 }

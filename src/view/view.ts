@@ -1,19 +1,19 @@
 import type { ClusterKeys, Member, SlotHistoryEntry, Status } from '../domain/cluster.ts';
-import type { DynamicConfig, StandbyClusterConfig, Tags } from '../domain/config.ts';
+import type { DynamicConfig, Tags } from '../domain/config.ts';
 import type { DiskState, TermOnDisk } from '../domain/disk.ts';
 import type { Ledger, TimelineSwitch } from '../domain/local.ts';
 import type { Lsn } from '../domain/lsn.ts';
 import type { Problem } from '../domain/problem.ts';
 import type { RequestOutcome } from '../domain/request.ts';
 import type { RestartRequest, Upstream } from '../domain/lead.ts';
-import type { ServerPlan } from '../domain/managed.ts';
+import type { PendingRestart, ServerPlan } from '../domain/managed.ts';
 import type { ServerLook, ServerTrouble, SettingChange } from '../domain/server.ts';
 import type { ServiceState } from '../domain/service.ts';
 import type { SlotVerdict } from '../domain/slot.ts';
 import type { Xid } from '../domain/xid.ts';
 import type { Action } from '../domain/action.ts';
 
-/** What the agent was started with; never changes while it runs. */
+/** What the agent's file says of it; of this only tags and `managed` change while it runs, when the file is read again. */
 export interface Self {
   readonly scope: string;
   readonly name: string;
@@ -51,8 +51,6 @@ export interface ManagedSelf {
   readonly bootstrapDcs: string | null;
   /** The same, read: what holds until the cluster has a configuration; null = there is none, or it is wrong. */
   readonly bootstrapConfig: DynamicConfig | null;
-  /** `bootstrap.dcs.standby_cluster`: a cluster that is made as a standby of another one; null = it is not. */
-  readonly bootstrapStandbyCluster: StandbyClusterConfig | null;
 }
 
 /** How well an outside system can be reached. All times monotonic milliseconds. */
@@ -239,12 +237,22 @@ export interface RequestMemory {
     readonly sinceMs: number;
     /** The server is being stopped and started for it, or has been. */
     readonly isBegun: boolean;
+    /** When the server had been started; it is done once a later look finds it. */
+    readonly startedAtMs: number | null;
   } | null;
-  readonly reload: { readonly id: number; readonly sinceMs: number } | null;
+  /**
+   * For how long the server may be down, as the restart that stopped it asks for; null = `primary_start_timeout`. Stays until
+   * the server is up.
+   */
+  readonly startTimeoutSeconds: number | null;
+  /** The configuration is to be written and read again, also where nothing seems to have changed. */
+  readonly reload: { readonly sinceMs: number } | null;
   /** A fresh copy is wanted: first the data has to go, then it is copied. */
   readonly reinitialize: {
     readonly id: number;
     readonly fromLeader: boolean;
+    /** A copy that ran already is ended for it. */
+    readonly force: boolean;
     readonly sinceMs: number;
     readonly step: 'remove' | 'copy';
   } | null;
@@ -271,7 +279,7 @@ export interface LeadMemory {
   /** The configuration that the server was last given; null = not by this run of the agent. */
   readonly applied: ServerPlan | null;
   /** Settings that need a restart, as the server said when it was last configured. */
-  readonly pendingRestart: readonly string[];
+  readonly pendingRestart: PendingRestart;
   /** The term that is written down beside the data of a server that runs, as far as this run did it. */
   readonly recordedTerm: number | null;
   /**
@@ -279,6 +287,10 @@ export interface LeadMemory {
    * data has been replaced or has a later one since. What a former primary that runs as a standby is told by.
    */
   readonly writtenUnder: TermOnDisk | null;
+  /** The cluster's configuration as it is noted beside the data; null = that has not been read yet. */
+  readonly savedConfig: { readonly text: string | null } | null;
+  /** Rewinds in a row after none of which the server has streamed, and when the last of them ended. */
+  readonly rewound: { readonly count: number; readonly atMs: number } | null;
   /** When a checkpoint before a hand-over last ended, well or not. */
   readonly checkpointedAtMs: number | null;
   /** The server has not answered since. */

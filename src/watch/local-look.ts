@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts';
+import type { DecodeConfig } from '../consul/codec.ts';
 import { describeError } from '../base/errors.ts';
 import type { Ledger } from '../domain/local.ts';
 import type { Problem } from '../domain/problem.ts';
@@ -12,14 +13,24 @@ import { within } from './patience.ts';
 type Undated<O> = O extends Observation ? Omit<O, 'atMs' | 'wallMs'> : never;
 export type LocalNews = Extract<
   Undated<Observation>,
-  { kind: 'look' | 'server_trouble' | 'disk' | 'ledger' | 'timeline_history' | 'problem' }
+  { kind: 'look' | 'server_trouble' | 'disk' | 'notes' | 'ledger' | 'timeline_history' | 'problem' }
 >;
+
+/** Where is looked, and what is needed for it. */
+export interface LocalPlace {
+  readonly server: LocalServer;
+  /** Null = slotkeeper does not manage the server. */
+  readonly managed: ManagedServer | null;
+  readonly clock: Clock;
+  readonly decodeConfig: DecodeConfig;
+}
 
 export type Emit = (news: LocalNews) => void;
 
 /** What was told once and need not be asked again. */
 export interface Remembered {
   ledgerIsRead: boolean;
+  notesAreRead: boolean;
   /** The timeline whose history was told. */
   historyOf: number | null;
   /** The history could not be read: not to be asked before this. */
@@ -28,7 +39,13 @@ export interface Remembered {
 }
 
 export function nothingRemembered(): Remembered {
-  return { ledgerIsRead: false, historyOf: null, historyNotBeforeMs: null, diskIsUnreadable: false };
+  return {
+    ledgerIsRead: false,
+    notesAreRead: false,
+    historyOf: null,
+    historyNotBeforeMs: null,
+    diskIsUnreadable: false,
+  };
 }
 
 /** Whatever is asked of the server here is given up after this. */
@@ -42,25 +59,50 @@ const historyPauseMs = 10_000;
  * identifier that was seen), and on a primary, once for each timeline, its history. Never throws.
  */
 export async function lookOnce(
-  server: LocalServer,
-  managed: ManagedServer | null,
-  clock: Clock,
+  place: LocalPlace,
   remembered: Remembered,
   emit: Emit,
   stop: AbortSignal,
 ): Promise<void> {
+  const { server, managed, clock } = place;
   const startedAtMs = clock.monotonicMs();
   const seen = await answerOf(clock, stop, 'look at the server', (signal) => server.look(signal));
   if (!seen.ok) {
     const trouble = await troubleOf(server, clock, seen.error, stop);
     emit(trouble);
-    if (managed !== null && trouble.trouble === 'not_running') await inspect(managed, clock, remembered, emit, stop);
+    if (managed === null || trouble.trouble !== 'not_running') return;
+    await readNotes(place, remembered, emit, stop);
+    await inspect(managed, clock, remembered, emit, stop);
     return;
   }
   const look = seen.value;
   emit({ kind: 'look', startedAtMs, look });
+  await readNotes(place, remembered, emit, stop);
   if (!remembered.ledgerIsRead) await readLedger(server, clock, remembered, emit, stop);
   await readHistory(server, clock, remembered, look, emit, stop);
+}
+
+/** Once: from then on this run of the agent knows what it has noted. */
+async function readNotes(
+  { managed, clock, decodeConfig }: LocalPlace,
+  remembered: Remembered,
+  emit: Emit,
+  stop: AbortSignal,
+): Promise<void> {
+  if (managed === null || remembered.notesAreRead) return;
+  const read = await answerOf(clock, stop, 'read what is noted beside the data', (signal) => managed.recall(signal));
+  remembered.notesAreRead = read.ok;
+  if (read.ok) {
+    const { configText } = read.value;
+    const { config } = configText === null ? { config: null } : decodeConfig(configText);
+    emit({ kind: 'notes', notes: { ...read.value, configText: config === null ? null : configText }, config });
+  }
+  const what = read.ok ? '' : describeError(read.error);
+  emit({
+    kind: 'problem',
+    present: !read.ok,
+    problem: { code: 'notes_unreadable', severity: 'error', what, fix: null },
+  });
 }
 
 /** What is on the disk of a server that does not run: there is nothing else to go by. */

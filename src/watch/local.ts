@@ -1,16 +1,10 @@
 import { Observable, Subscription } from 'rxjs';
 import type { Clock } from '../base/clock.ts';
-import type { ManagedServer } from '../postgres/managed-port.ts';
-import type { LocalServer } from '../postgres/port.ts';
 import type { Observation } from '../view/observation.ts';
-import { type Emit, lookOnce, nothingRemembered } from './local-look.ts';
+import { type Emit, type LocalPlace, lookOnce, nothingRemembered } from './local-look.ts';
 import { Rhythm } from './rhythm.ts';
 
-export interface LocalWatch {
-  readonly server: LocalServer;
-  /** Null = slotkeeper does not manage the server. */
-  readonly managed: ManagedServer | null;
-  readonly clock: Clock;
+export interface LocalWatch extends LocalPlace {
   /** How long to wait between two looks, in milliseconds; the newest value counts, also for a wait that has begun. */
   readonly pace$: Observable<number>;
   /** Each value makes the next look begin at once, or as soon as the present one is over. */
@@ -21,9 +15,10 @@ export interface LocalWatch {
  * The local server as observations: one look after the other, never two at once, never ending and never failing (what
  * fails is an observation, too). The call under way is aborted when the subscriber leaves.
  */
-export function watchLocal({ server, managed, clock, pace$, nudge$ }: LocalWatch): Observable<Observation> {
+export function watchLocal({ pace$, nudge$, ...place }: LocalWatch): Observable<Observation> {
   return new Observable((subscriber) => {
     const stop = new AbortController();
+    const { server, clock } = place;
     const rhythm = new Rhythm(clock);
     const inputs = new Subscription(() => {
       stop.abort('over');
@@ -34,7 +29,7 @@ export function watchLocal({ server, managed, clock, pace$, nudge$ }: LocalWatch
     inputs.add(nudge$.subscribe({ next: () => rhythm.nudge(), error }));
     inputs.add(server.onLost(atMostEvery(lostPauseMs, clock, () => rhythm.nudge())));
     const emit: Emit = (news) => subscriber.next({ ...news, atMs: clock.monotonicMs(), wallMs: clock.wallMs() });
-    look({ server, managed, clock }, rhythm, emit, stop.signal).catch(error);
+    look(place, rhythm, emit, stop.signal).catch(error);
     return inputs;
   });
 }
@@ -51,15 +46,10 @@ function atMostEvery(ms: number, clock: Clock, call: () => void): () => void {
   };
 }
 
-async function look(
-  { server, managed, clock }: Pick<LocalWatch, 'server' | 'managed' | 'clock'>,
-  rhythm: Rhythm,
-  emit: Emit,
-  stop: AbortSignal,
-): Promise<void> {
+async function look(place: LocalPlace, rhythm: Rhythm, emit: Emit, stop: AbortSignal): Promise<void> {
   const remembered = nothingRemembered();
   while (!stop.aborted) {
-    await lookOnce(server, managed, clock, remembered, emit, stop);
+    await lookOnce(place, remembered, emit, stop);
     await rhythm.wait();
   }
 }

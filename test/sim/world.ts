@@ -189,6 +189,7 @@ export class World {
       managed: null,
       lifeline: null,
       requests$: NEVER,
+      reloads$: NEVER,
     };
     this.trace.add(member.name, 'agent starts');
     member.agent = runAgent(

@@ -30,7 +30,6 @@ export function aManagedSelf(over: Partial<ManagedSelf> = {}): ManagedSelf {
     canBootstrap: true,
     bootstrapDcs: '{"ttl":30}',
     bootstrapConfig: null,
-    bootstrapStandbyCluster: null,
     ...over,
   };
 }

@@ -93,6 +93,8 @@ export async function managedRest({
   const rest = await startRest({
     config: { consul: port, key: names.config },
     access: { ...openAccess, credentials },
+    // The file says what it said.
+    reload: () => learn({ kind: 'reloaded', self: view.self, problems: [] }),
     commands: {
       failoverKey: names.failover,
       ask: (request) => {

@@ -49,6 +49,7 @@ export async function startRest(over: Partial<RestOptions> = {}): Promise<RestUn
     access: openAccess,
     extraHeaders: {},
     commands: null,
+    reload: () => undefined,
     clock: { monotonicMs: () => nowMs + clock.aheadMs, wallMs: () => nowWallMs + clock.aheadMs },
     report: (event) => events.push(event),
     config: { consul: noConsul, key: configKey },

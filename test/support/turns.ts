@@ -212,6 +212,7 @@ export function aMember(name: string, over: Partial<Member> = {}): Member {
     timeline: 1,
     tags: noTags,
     pendingRestart: false,
+    pendingRestartReason: new Map(),
     scheduledRestart: null,
     pause: false,
     slots: new Map([['orders', { slot: 'orders', type: 'logical', verdict: { kind: 'ready' }, position: 0x3000n }]]),

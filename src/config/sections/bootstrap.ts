@@ -1,4 +1,3 @@
-import type { StandbyClusterConfig } from '../../domain/config.ts';
 import {
   reservedOptions,
   type BootstrapMethod,
@@ -30,8 +29,6 @@ import { toolOptions } from '../tool-options.ts';
 export interface BootstrapConfig {
   /** The first value of the key `config`, as JSON; null = it has none. */
   readonly dcs: string | null;
-  /** What that says of another cluster that is to be followed; null = none is. */
-  readonly standbyCluster: StandbyClusterConfig | null;
   readonly settings: BootstrapSettings;
 }
 
@@ -43,11 +40,11 @@ export const plainBootstrap: BootstrapSettings = {
   postBootstrap: null,
 };
 
-const dcs: Field<Pick<BootstrapConfig, 'dcs' | 'standbyCluster'>> = (value, place) => {
-  if (isAbsent(value)) return { dcs: null, standbyCluster: null };
+const dcs: Field<string | null> = (value, place) => {
+  if (isAbsent(value)) return null;
   if (!isMap(value)) return refuseSection(place, value, 'an object: the cluster configuration');
   const read = clusterConfig(value, place);
-  return read === wrong ? wrong : { dcs: JSON.stringify(value), standbyCluster: read.lead.standbyCluster };
+  return read === wrong ? wrong : JSON.stringify(value);
 };
 
 const user = object(
@@ -101,7 +98,7 @@ export const bootstrapSection: Field<BootstrapConfig> = (value, place) => {
     method === null ? null : customMethod(isMap(value) ? ownValue(value, method) : null, child(place, method));
   if (read === wrong || made === wrong) return wrong;
   return {
-    ...read.dcs,
+    dcs: read.dcs,
     settings: {
       method: made ?? { kind: 'initdb', options: read.initdb },
       hba: read.pg_hba ?? [],

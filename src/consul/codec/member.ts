@@ -4,6 +4,7 @@ import { tagsFrom } from '../../domain/tags.ts';
 import { splitLegacyUrl, withoutCredentials } from './connection-url.ts';
 import { bidToJson, readBid } from './lead.ts';
 import { readScheduledRestart, scheduledRestartToJson } from './restart.ts';
+import { pendingRestartToJson, readPendingRestart } from './pending-restart.ts';
 import {
   arrayField,
   countField,
@@ -66,6 +67,7 @@ export function decodeMember(raw: string, complain: Complain): Member | null {
     timeline: timelineField(value, 'timeline', complain),
     tags: readTags(objectField(value, 'tags', complain)),
     pendingRestart: flagField(value, 'pending_restart', complain) ?? false,
+    pendingRestartReason: readPendingRestart(objectField(value, 'pending_restart_reason', complain), complain),
     scheduledRestart: readScheduledRestart(objectField(value, 'scheduled_restart', complain), complain),
     pause: flagField(value, 'pause', complain) ?? false,
     slots: readMap(slots, 'slots', (verdict, name, place) => readSlotVerdict(verdict, name, complain, place)),
@@ -89,6 +91,9 @@ export function encodeMember(member: Member): string {
     }),
     ...tagsToJson(member.tags),
     ...(member.pendingRestart ? { pending_restart: true } : {}),
+    ...(member.pendingRestartReason.size === 0
+      ? {}
+      : { pending_restart_reason: pendingRestartToJson(member.pendingRestartReason) }),
     ...(member.scheduledRestart === null ? {} : { scheduled_restart: scheduledRestartToJson(member.scheduledRestart) }),
     ...(member.pause ? { pause: true } : {}),
     slots: mapToJson(member.slots, slotVerdictToJson),
@@ -111,6 +116,7 @@ function memberFromUrl(url: string, complain: Complain): Member {
     timeline: null,
     tags: noTags,
     pendingRestart: false,
+    pendingRestartReason: new Map(),
     scheduledRestart: null,
     pause: false,
     slots: new Map(),

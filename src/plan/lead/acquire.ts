@@ -2,8 +2,8 @@ import { hasLeaseLeft } from '../../view/lease.ts';
 import { configOf, freshLook, holdsLeader, sessionId } from '../../view/select.ts';
 import type { View } from '../../view/view.ts';
 import type { Intent } from '../intent.ts';
-import { act, hold } from '../intent.ts';
-import { rivalsOf } from '../leadership.ts';
+import { hold } from '../intent.ts';
+import { acquireLeader, rivalsOf } from '../leadership.ts';
 import { refusalOf } from '../refusal.ts';
 import { newestTimeline } from './fitness.ts';
 
@@ -17,7 +17,7 @@ export function planPrimaryAcquires(view: View): readonly Intent[] {
   if (session === null || look?.role !== 'primary' || holdsLeader(view)) return [];
   const why = cannotLeadOn(view);
   if (why !== null) return [hold('leader key', why)];
-  return view.memory.lead.vacant === null ? [] : [act({ kind: 'acquire_leader', session })];
+  return view.memory.lead.vacant === null ? [] : [acquireLeader(view, session)];
 }
 
 /** Why a primary that runs without the lock must not go on as the leader; null = it may. */

@@ -1,3 +1,4 @@
+import { backoffMs, fractionOf, type BackoffPolicy } from '../../base/backoff.ts';
 import { leaderName } from '../../domain/cluster.ts';
 import type { DiskState } from '../../domain/disk.ts';
 import type { View } from '../../view/view.ts';
@@ -12,6 +13,9 @@ type Diverged = Extract<Standing, { kind: 'diverged' }>;
 
 /** What becomes of data that the leader's line does not hold: back to where it branched off, or a fresh copy. */
 export type Remedy = { readonly kind: 'rewind' | 'remove' } | { readonly kind: 'nothing'; readonly why: string };
+
+/** After a rewind that ended well and did not let the server stream: the next one may do no better. */
+const again: BackoffPolicy = { firstMs: 10_000, factor: 2, maxMs: 600_000 };
 
 export function remedyFor(view: View, disk: Cluster, { isAmbiguous }: Diverged): Remedy {
   const { usePgRewind, removeDataOnRewindFailure, removeDataOnDivergedTimelines } = clusterPostgresOf(view);
@@ -32,5 +36,8 @@ export function planDiverged(view: View, disk: Cluster, standing: Diverged): rea
   const leader = view.consul.keys === null ? null : leaderName(view.consul.keys);
   if (source === null) return [hold('server', `${standing.why}; the server of ${leader ?? '?'} does not run yet`)];
   if (remedy.kind === 'remove') return [act({ kind: 'remove_data', why: standing.why })];
+  const { rewound } = view.memory.lead;
+  const notBeforeMs = rewound === null ? 0 : rewound.atMs + backoffMs(again, rewound.count, fractionOf(view.self.name));
+  if (view.nowMs < notBeforeMs) return [hold('server', `it was rewound in vain, and is again later; ${standing.why}`)];
   return [act({ kind: 'rewind', ...source })];
 }

@@ -1,5 +1,5 @@
 import { leadingTerm } from '../../view/lease.ts';
-import { configOf, freshLook, holdsLeader, sessionId } from '../../view/select.ts';
+import { freshLook, holdsLeader, sessionId } from '../../view/select.ts';
 import type { View } from '../../view/view.ts';
 import type { Intent } from '../intent.ts';
 import { act, hold } from '../intent.ts';
@@ -9,6 +9,7 @@ import { planFormerRun } from './former-run.ts';
 import { planPromotion } from './promote.ts';
 import { planRace } from './race.ts';
 import { planRelease } from './release.ts';
+import { missingConfig } from './saved-config.ts';
 import { planSwitchover } from './switchover.ts';
 import { planSync } from './sync-mode.ts';
 import { planTermRecord, planTerms } from './terms.ts';
@@ -43,16 +44,14 @@ export function planLead(view: View): readonly Intent[] {
   ];
 }
 
-/** What whoever made the cluster leaves behind for the others: its system identifier, and a configuration. */
+/** What the others need of whoever made the cluster, or found it: its system identifier, and a configuration. */
 function planInitialize(view: View, session: string): readonly Intent[] {
   const look = freshLook(view);
-  const bootstrapDcs = view.self.managed?.bootstrapDcs ?? null;
+  const text = missingConfig(view);
   const intents: Intent[] = [];
   if (look !== null && isInitializing(view)) {
     intents.push(act({ kind: 'finish_initialize', session, systemIdentifier: look.systemIdentifier }));
   }
-  if (view.consul.keys?.config === null && bootstrapDcs !== null && !configOf(view).pause) {
-    intents.push(act({ kind: 'publish_config', session, text: bootstrapDcs }));
-  }
+  if (text !== null) intents.push(act({ kind: 'publish_config', session, text }));
   return intents;
 }

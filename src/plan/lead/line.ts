@@ -58,8 +58,9 @@ export function standingOnDisk(view: View, disk: Cluster): Standing {
   const timeline = timelineOf(view, disk);
   const end = endOn(line, timeline);
   const began = disk.switches.at(-1)?.lsn ?? null;
-  // Another server took the same number for another timeline.
-  if (end === 'open' && began !== null && line.from !== null && began !== line.from) return elsewhere(timeline, line);
+  // Another server took the same number for another timeline: pg_rewind, which goes by the number, would find nothing to do.
+  if (end === 'open' && began !== null && line.from !== null && began !== line.from)
+    return { ...elsewhere(timeline, line), isAmbiguous: true };
   if (end === 'open') return { kind: 'on_it' };
   if (end === 'elsewhere') return elsewhere(timeline, line);
   return beyond(endOfWal(view, disk), timeline, end, line);
@@ -141,7 +142,7 @@ function endOn(line: LeaderLine, timeline: number): Lsn | 'open' | 'elsewhere' {
   return timeline === line.timeline ? 'open' : (line.ends.get(timeline) ?? 'elsewhere');
 }
 
-function elsewhere(timeline: number, line: LeaderLine): Standing {
+function elsewhere(timeline: number, line: LeaderLine): Extract<Standing, { kind: 'diverged' }> {
   const why = `its timeline ${timeline} is none of those that timeline ${line.timeline} of ${line.leader} came from`;
   return { kind: 'diverged', why, isAmbiguous: false };
 }

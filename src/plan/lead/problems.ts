@@ -76,8 +76,8 @@ function pauseProblems(view: View): readonly Problem[] {
 }
 
 function restartProblems({ memory: { lead } }: View): readonly Problem[] {
-  if (lead.pendingRestart.length === 0) return [];
-  const what = `settings wait for a restart of the server: ${lead.pendingRestart.join(', ')}`;
+  if (lead.pendingRestart.size === 0) return [];
+  const what = `settings wait for a restart of the server: ${[...lead.pendingRestart.keys()].join(', ')}`;
   return [{ code: 'pending_restart', severity: 'warning', what, fix: 'slotkeeper restart' }];
 }
 

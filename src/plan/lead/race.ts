@@ -4,7 +4,8 @@ import { hasLeaseLeft, lockDelayMs, mayWrite } from '../../view/lease.ts';
 import { configOf, freshLook, sessionId } from '../../view/select.ts';
 import type { View } from '../../view/view.ts';
 import type { Intent } from '../intent.ts';
-import { act, hold } from '../intent.ts';
+import { hold } from '../intent.ts';
+import { acquireLeader } from '../leadership.ts';
 import { furthest, requestedCandidate, requestedForMs, unfitBecause, unreadySlots } from './fitness.ts';
 
 /** How long bids are waited for, and how long each one leaves to whoever is before it. */
@@ -37,7 +38,7 @@ export function planRace(view: View): readonly Intent[] {
   const bid = ownBid(view);
   if (session === null || bid === null) return [];
   const why = bid.unfit ?? waitsBecause(view, bid);
-  return why === null ? [act({ kind: 'acquire_leader', session })] : [hold('leader key', why)];
+  return why === null ? [acquireLeader(view, session)] : [hold('leader key', why)];
 }
 
 function waitsBecause(view: View, own: Bid): string | null {

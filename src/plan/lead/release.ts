@@ -1,4 +1,5 @@
 import { leadingTerm, mayWrite } from '../../view/lease.ts';
+import { startTimeoutSecondsOf } from '../../view/requests.ts';
 import { configOf, freshLook, holdsLeader, sessionId } from '../../view/select.ts';
 import type { View } from '../../view/view.ts';
 import type { Intent } from '../intent.ts';
@@ -38,7 +39,7 @@ export function releaseBecause(view: View): string | null {
   if (disk.kind !== 'cluster') return 'it has no data';
   if (configOf(view).pause) return null;
   const downMs = view.nowMs - (view.memory.lead.downSinceMs ?? view.nowMs);
-  if (downMs >= configOf(view).lead.primaryStartTimeout * 1_000) return 'its server did not come back in time';
+  if (downMs >= startTimeoutSecondsOf(view) * 1_000) return 'its server did not come back in time';
   return (view.failures.get('start_server')?.count ?? 0) >= mostStarts ? 'its server can not be started' : null;
 }
 

@@ -25,6 +25,9 @@ function planReinitialize(view: View): readonly Intent[] | null {
   // Asked once more: the only copy of the data must not go.
   const why = cannotReinitialize(view);
   if (why !== null) return [hold('reinitialize', why)];
+  const running = view.running.get('server')?.action.kind;
+  if (view.memory.requests.reinitialize.force && (running === 'clone' || running === 'rewind'))
+    return [act({ kind: 'end_copy' })];
   const isDown = view.local.contact.kind !== 'good' && view.local.trouble === 'not_running';
   if (!isDown) return [act({ kind: 'stop_server', mode: 'immediate', why: 'it is to be reinitialized' })];
   switch (view.local.disk?.kind) {

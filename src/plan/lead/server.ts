@@ -1,7 +1,7 @@
 import { leaderName } from '../../domain/cluster.ts';
 import type { ServerPlan } from '../../domain/managed.ts';
 import { leadingTerm, mayWrite } from '../../view/lease.ts';
-import { isServerAskedFor } from '../../view/requests.ts';
+import { isServerAskedFor, startTimeoutSecondsOf } from '../../view/requests.ts';
 import { configOf, freshLook } from '../../view/select.ts';
 import { standbyClusterOf } from '../../view/standby-cluster.ts';
 import type { View } from '../../view/view.ts';
@@ -70,10 +70,10 @@ function stopBecause(view: View): string | null {
 function planDown(view: View, plan: ServerPlan): readonly Intent[] {
   const { trouble, disk, contact, copyInterrupted } = view.local;
   if (contact.kind === 'never' || view.running.has('server')) return [];
-  const { pause, lead } = configOf(view);
+  const { pause } = configOf(view);
   if (trouble !== 'not_running') {
     const downMs = view.nowMs - (view.memory.lead.downSinceMs ?? view.nowMs);
-    const isGivenUp = leadingTerm(view) !== null && downMs >= lead.primaryStartTimeout * 1_000 && !pause;
+    const isGivenUp = leadingTerm(view) !== null && downMs >= startTimeoutSecondsOf(view) * 1_000 && !pause;
     const why = 'it has not answered for as long as primary_start_timeout allows';
     return isGivenUp && mayWrite(view) ? [act({ kind: 'stop_server', mode: 'immediate', why })] : [];
   }

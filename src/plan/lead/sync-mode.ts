@@ -1,3 +1,4 @@
+import type { Tags } from '../../domain/config.ts';
 import type { SyncState } from '../../domain/lead.ts';
 import type { ReplicationClient, ServerLook } from '../../domain/server.ts';
 import { leadingTerm } from '../../view/lease.ts';
@@ -68,7 +69,7 @@ export function synchronousNames(view: View): string | null {
 }
 
 /**
- * The standbys that are to be synchronous: those that are already, then the furthest; never more than are asked for, and none
+ * The standbys that are to be synchronous: by `sync_priority`, then those that are already, then the furthest; never more than are asked for, and none
  * that is too far behind the furthest one, or behind the leader where there is no other.
  */
 function wantedStandbys(view: View, look: ServerLook): readonly string[] {
@@ -84,17 +85,21 @@ function wantedStandbys(view: View, look: ServerLook): readonly string[] {
   const end = allowed.length > 1 ? furthest : (look.currentLsn ?? 0n);
   const isNear = ({ replayLsn }: ReplicationClient): boolean =>
     maximumLagOnSyncnodeBytes <= 0 || Number(end - (replayLsn ?? 0n)) <= maximumLagOnSyncnodeBytes;
-  const rank = ({ applicationName }: ReplicationClient): number => {
-    const isListed = listed.includes(applicationName) || view.memory.lead.synchronous.has(applicationName);
-    const isLast = view.consul.keys?.members.get(applicationName)?.value?.tags.nofailover === true;
-    return (isListed ? 0 : 1) + (isLast ? 2 : 0);
-  };
+  const tagsOf = ({ applicationName }: ReplicationClient): Tags | null =>
+    view.consul.keys?.members.get(applicationName)?.value?.tags ?? null;
+  /** Whoever can't be elected comes last, then the priority counts, and then who is synchronous already. */
+  const isListed = ({ applicationName }: ReplicationClient): boolean =>
+    listed.includes(applicationName) || view.memory.lead.synchronous.has(applicationName);
+  const order = (a: ReplicationClient, b: ReplicationClient): number =>
+    Number(tagsOf(a)?.nofailover === true) - Number(tagsOf(b)?.nofailover === true) ||
+    (tagsOf(b)?.syncPriority ?? 1) - (tagsOf(a)?.syncPriority ?? 1) ||
+    Number(isListed(b)) - Number(isListed(a));
   return allowed
     .filter(isNear)
     .toSorted((a, b) => {
       const [lsnA, lsnB] = [a.replayLsn ?? 0n, b.replayLsn ?? 0n];
       const byPosition = lsnA === lsnB ? 0 : lsnA > lsnB ? -1 : 1;
-      return rank(a) - rank(b) || byPosition || (a.applicationName < b.applicationName ? -1 : 1);
+      return order(a, b) || byPosition || (a.applicationName < b.applicationName ? -1 : 1);
     })
     .slice(0, synchronousNodeCount)
     .map(({ applicationName }) => applicationName);

@@ -12,6 +12,7 @@ import { ownPrefix } from './place.ts';
 import { inEnglish, longOptions, programFile, runProgram } from './program.ts';
 import { signalStandby } from './recovery-signal.ts';
 import { majorOf } from './run-server.ts';
+import { savedConfigName } from './saved-config.ts';
 import type { ReplicaMethod } from './settings.ts';
 import { asUnfinished, endLeftProgram } from './unfinished.ts';
 import { conninfoOf, replicationRole } from './upstream-conf.ts';
@@ -51,10 +52,11 @@ export async function cloneData(
   });
 }
 
-/** slotkeeper's own files in the data directory came from the other server, and are true of that one. */
+/** The agents' own files in the data directory came from the other server, and are true of that one. */
 export async function removeOwnFiles({ place }: ManagedWork): Promise<void> {
   for (const name of await namesIn(place.directory.root)) {
-    if (name.startsWith(ownPrefix)) await rm(join(place.directory.root, name), { recursive: true, force: true });
+    if (!name.startsWith(ownPrefix) && name !== savedConfigName) continue;
+    await rm(join(place.directory.root, name), { recursive: true, force: true });
   }
 }
 

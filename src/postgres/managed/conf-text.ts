@@ -5,6 +5,12 @@ export function settingLine(name: string, value: string): string {
   return `${name} = '${value.replaceAll(/[\\']/g, '$&$&')}'`;
 }
 
+/** What a line that `settingLine` wrote says; null = there is none for the setting. */
+export function settingIn(text: string, name: string): string | null {
+  const lines = text.split('\n').map((line) => /^(\w+) = '(.*)'$/.exec(line));
+  return lines.find((line) => line?.[1] === name)?.[2]?.replaceAll(/([\\'])\1/g, '$1') ?? null;
+}
+
 /** A keyword of a libpq connection string with its value. */
 export function conninfoWord(keyword: string, value: string): string {
   return `${keyword}='${value.replaceAll(/[\\']/g, '\\$&')}'`;

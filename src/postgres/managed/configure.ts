@@ -1,38 +1,49 @@
 import { postmasterPid } from '../data-directory.ts';
-import type { ServerPlan } from '../../domain/managed.ts';
+import type { PendingRestart, ServerPlan } from '../../domain/managed.ts';
 import { ServerError } from '../port.ts';
 import { configurationRead, pendingRestart } from '../sql/recovery-state.ts';
 import type { Statement } from '../statement.ts';
 import type { ManagedWork } from './managed-work.ts';
 import { pause } from './pause.ts';
+import { writePgpass } from './pgpass.ts';
+import { isStandbyOnDisk } from './recovery-signal.ts';
 import { connectLocally, majorOf } from './run-server.ts';
 import { writeServerConf } from './server-conf.ts';
 import { sendSignal } from './system-process.ts';
+import { refreshUpstream } from './upstream-conf.ts';
 
 /** A reload reaches new connections within milliseconds. */
 const reloadMs = 2_000;
 
 /**
- * Brings the configuration files and a server that runs to what is planned; the settings that then wait for a restart. How a
- * standby streams is not touched. Throws, after everything else has taken effect, when PostgreSQL does not take a setting.
+ * Brings the configuration files and a server that runs to what is planned; the settings that then wait for a restart. From
+ * where a standby streams is not touched. Throws, after everything else has taken effect, when PostgreSQL does not take a setting.
  */
 export async function configureServer(
   work: ManagedWork,
   plan: ServerPlan,
   signal: AbortSignal,
-): Promise<readonly string[]> {
+): Promise<PendingRestart> {
   const major = await majorOf(work);
   if ((await postmasterPid(work.place.directory)) === null) {
     await writeServerConf(work, plan, major, signal);
-    return [];
+    return new Map();
   }
   const before = await ask(work, configurationRead(), signal);
   const { changed, refused } = await writeServerConf(work, plan, major, signal);
-  if (changed) await reload(work, before, signal);
+  const isStandby = await isStandbyOnDisk(work.place.directory, major);
+  const refreshed = isStandby ? await refreshUpstream(work, plan, major) : await refreshPasswords(work);
+  if (changed || refreshed) await reload(work, before, signal);
   const pending = await ask(work, pendingRestart(), signal);
   if (refused.length === 0) return pending;
   const what = `PostgreSQL ${major} does not take ${refused.join(', ')}`;
   throw new ServerError(`configure the server: ${what}; left out of its configuration`, 'refused', null);
+}
+
+/** A primary's passwords are those that it will stream with one day. */
+async function refreshPasswords(work: ManagedWork): Promise<false> {
+  await work.alone(() => writePgpass(work));
+  return false;
 }
 
 async function reload(work: ManagedWork, readBefore: string, signal: AbortSignal): Promise<void> {

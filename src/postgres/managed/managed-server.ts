@@ -12,20 +12,33 @@ import { placeOf } from './place.ts';
 import { rewindData } from './rewind.ts';
 import { restartServer } from './restart.ts';
 import { checkpointLocally, promoteServer, startServer, stopServer } from './run-server.ts';
+import { readSavedConfig, writeSavedConfig } from './saved-config.ts';
 import { serverUserOf } from './server-user.ts';
 import type { ManagedServerSettings } from './settings.ts';
 import { stopImmediately } from './stop-server.ts';
-import { writeTerm } from './term-file.ts';
+import { readTerm, writeTerm } from './term-file.ts';
 
-/** The real server of an agent that manages it. Nothing is touched before the first call. */
-export function createManagedServer(settings: ManagedServerSettings): ManagedServer {
+/**
+ * The real server of an agent that manages it. Nothing is touched before the first call. `latest`: the settings as they are
+ * when a work begins; where the data is, and the clock, are those of the beginning.
+ */
+export function createManagedServer(
+  settings: ManagedServerSettings,
+  latest: () => ManagedServerSettings = () => settings,
+): ManagedServer {
   const place = placeOf(settings);
   const alone = oneAtATime();
   const fence = createFence();
+  let copy: AbortController | null = null;
 
   const doing = async <T>(verb: string, act: (work: ManagedWork) => Promise<T>): Promise<T> => {
     try {
-      return await act({ settings, place, alone, user: await serverUserOf(place.directory.root, settings.user) });
+      return await act({
+        settings: latest(),
+        place,
+        alone,
+        user: await serverUserOf(place.directory.root, settings.user),
+      });
     } catch (error) {
       throw error instanceof Error && error.name === 'AbortError' ? givenUp(verb) : serverError(verb, error);
     }
@@ -34,11 +47,29 @@ export function createManagedServer(settings: ManagedServerSettings): ManagedSer
   const fenced = <T>(verb: string, signal: AbortSignal, act: (work: ManagedWork, signal: AbortSignal) => Promise<T>) =>
     fence.guarded(signal, (limited) => doing(verb, (work) => act(work, limited)));
 
+  /** A copy, which `endCopy` can end. */
+  const copying = async (
+    verb: string,
+    signal: AbortSignal,
+    act: (work: ManagedWork, signal: AbortSignal) => Promise<void>,
+  ) => {
+    const ending = new AbortController();
+    copy = ending;
+    await doing(verb, (work) => act(work, AbortSignal.any([signal, ending.signal])));
+  };
+
   return {
     inspect: (signal) => doing('look at the data directory', (work) => inspect(work, signal)),
+    recall: () =>
+      doing('read what is noted beside the data', async () => ({
+        term: await readTerm(place.directory, settings.member),
+        configText: await readSavedConfig(place.directory),
+      })),
+    saveConfig: (text) => doing('save the cluster configuration', () => writeSavedConfig(place.directory, text)),
     bootstrap: (plan, signal) => fenced('bootstrap', signal, (work, limited) => bootstrapServer(work, plan, limited)),
     clone: (source, url, signal, methods = []) =>
-      doing('copy the data', (work) => cloneData(work, source, url, methods, signal)),
+      copying('copy the data', signal, (work, limited) => cloneData(work, source, url, methods, limited)),
+    endCopy: () => copy?.abort(),
     removeData: () => doing('remove the data', (work) => removeData(work)),
     start: (plan, term, signal) =>
       fenced('start the server', signal, (work, limited) =>
@@ -53,7 +84,8 @@ export function createManagedServer(settings: ManagedServerSettings): ManagedSer
     checkpoint: (signal) => doing('write a checkpoint', (work) => checkpointLocally(work, signal)),
     recordTerm: (term) => doing('write the term down', () => writeTerm(place.directory, settings.member, term)),
     follow: (plan, signal) => fenced('follow', signal, (work, limited) => followUpstream(work, plan, limited)),
-    rewind: (source, url, signal) => doing('rewind', (work) => rewindData(work, source, url, signal)),
+    rewind: (source, url, signal) =>
+      copying('rewind', signal, (work, limited) => rewindData(work, source, url, limited)),
     configure: (plan, signal) => doing('configure the server', (work) => configureServer(work, plan, signal)),
     restart: (plan, signal) =>
       fenced('restart the server', signal, (work, limited) => restartServer(work, plan, limited)),

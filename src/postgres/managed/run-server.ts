@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { ServerPlan } from '../../domain/managed.ts';
+import type { PendingRestart, ServerPlan } from '../../domain/managed.ts';
 import { type ConnectOptions, type Connection, connect } from '../client.ts';
 import { postmasterPid } from '../data-directory.ts';
 import { ServerError } from '../port.ts';
@@ -50,13 +50,15 @@ export async function startServer(
   planned: ServerPlan,
   as: StartAs,
   signal: AbortSignal,
-): Promise<readonly string[]> {
+): Promise<PendingRestart> {
   const { directory } = work.place;
   const running = await postmasterPid(directory);
   if (running !== null) throw new ServerError(`start the server: process ${running} runs on its data`, 'other', null);
   const major = await majorOf(work);
   const { plan, raised } =
-    as === 'standby' ? startableAsStandby(planned, await controlText(work, signal)) : { plan: planned, raised: [] };
+    as === 'standby'
+      ? startableAsStandby(planned, await controlText(work, signal))
+      : { plan: planned, raised: new Map() };
   await writeServerConf(work, plan, major, signal);
   if (as === 'standby') {
     await writeStandby(work, plan, major);

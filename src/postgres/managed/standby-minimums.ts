@@ -1,4 +1,4 @@
-import type { ServerPlan } from '../../domain/managed.ts';
+import type { PendingRestart, ServerPlan, SettingChangeAhead } from '../../domain/managed.ts';
 
 /**
  * Settings of which a standby needs at least what its primary had when it wrote the WAL, or it does not start: name → what
@@ -15,7 +15,7 @@ const labels: Readonly<Record<string, string>> = {
 export interface StartablePlan {
   readonly plan: ServerPlan;
   /** The settings that are higher than they were planned: they wait for WAL that says less, and a restart. */
-  readonly raised: readonly string[];
+  readonly raised: PendingRestart;
 }
 
 /** The plan with which a standby starts. `controlText`: what pg_controldata prints of its data. */
@@ -26,13 +26,13 @@ export function startableAsStandby(plan: ServerPlan, controlText: string): Start
       return [line.slice(0, colon), line.slice(colon + 1).trim()];
     }),
   );
-  const raised = Object.entries(labels).flatMap(([name, label]): readonly (readonly [string, string])[] => {
-    const least = said.get(label) ?? '';
-    const planned = plan.parameters[name];
-    return planned !== undefined && Number(planned) < Number(least) ? [[name, least]] : [];
-  });
-  return {
-    plan: raised.length === 0 ? plan : { ...plan, parameters: { ...plan.parameters, ...Object.fromEntries(raised) } },
-    raised: raised.map(([name]) => name),
-  };
+  const raised = new Map(
+    Object.entries(labels).flatMap(([name, label]): readonly (readonly [string, SettingChangeAhead])[] => {
+      const least = said.get(label) ?? '';
+      const planned = plan.parameters[name];
+      return planned !== undefined && Number(planned) < Number(least) ? [[name, { from: least, to: planned }]] : [];
+    }),
+  );
+  const startable = Object.fromEntries([...raised].map(([name, { from }]) => [name, from]));
+  return { plan: raised.size === 0 ? plan : { ...plan, parameters: { ...plan.parameters, ...startable } }, raised };
 }

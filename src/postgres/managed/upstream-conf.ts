@@ -1,12 +1,14 @@
 import { join } from 'node:path';
 import type { Upstream } from '../../domain/lead.ts';
 import type { ServerPlan } from '../../domain/managed.ts';
+import { upstreamOf } from '../conninfo.ts';
 import { ownershipOf } from '../data-directory.ts';
 import { replaceFile } from '../durable-file.ts';
 import type { Credentials } from '../settings.ts';
 import {
   conninfoWord,
   isOfRecovery,
+  settingIn,
   settingLine,
   settingsOfMajor,
   settingsOfUpstream,
@@ -34,12 +36,30 @@ export function writeUpstream(work: ManagedWork, plan: ServerPlan, major: number
   return work.alone(() => writeFiles(work, plan, major));
 }
 
+/**
+ * Brings what else a standby reads up to date (its account, `recovery_conf`), where it streams from where the plan says
+ * already. Where else it is to stream from is `follow`'s to write.
+ */
+export function refreshUpstream(work: ManagedWork, plan: ServerPlan, major: number): Promise<boolean> {
+  return work.alone(async () => {
+    await writePgpass(work);
+    const text = await textOf(standbyPath(work, major));
+    return text !== null && streamsAsPlanned(text, plan) && writeFiles(work, plan, major);
+  });
+}
+
+function streamsAsPlanned(text: string, { upstream }: ServerPlan): boolean {
+  if (upstream === null) return false;
+  const { host, port } = upstreamOf(settingIn(text, 'primary_conninfo') ?? '');
+  const isSame = host === upstream.host && port === upstream.port;
+  return isSame && (settingIn(text, 'primary_slot_name') ?? '') === (upstream.slot ?? '');
+}
+
 async function writeFiles(work: ManagedWork, plan: ServerPlan, major: number): Promise<boolean> {
   await writePgpass(work);
   const cleaned = await cleanAutoConf(work, major);
   const lines = Object.entries(standbySettings(work, plan, major)).map(([name, value]) => settingLine(name, value));
-  const path = major >= signalFilesSince ? upstreamPath(work) : join(work.place.directory.root, recoveryConf);
-  const written = await write(work, path, [ownHeader, ...lines]);
+  const written = await write(work, standbyPath(work, major), [ownHeader, ...lines]);
   return cleaned || written;
 }
 
@@ -85,6 +105,10 @@ const ownHeader = '# Written by slotkeeper; what is changed here is lost.';
 
 function upstreamPath({ place }: ManagedWork): string {
   return join(place.configDir, ownFiles.upstream);
+}
+
+function standbyPath(work: ManagedWork, major: number): string {
+  return major >= signalFilesSince ? upstreamPath(work) : join(work.place.directory.root, recoveryConf);
 }
 
 function standbySettings(work: ManagedWork, plan: ServerPlan, major: number): Readonly<Record<string, string>> {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { PendingRestart } from '../../domain/managed.ts';
 import { type Statement, nothing, oneRow, rowsOf } from '../statement.ts';
 
 export function isInRecovery(): Statement<boolean> {
@@ -24,12 +25,19 @@ export function configurationRead(): Statement<string> {
   };
 }
 
-/** Settings whose new value waits for a restart, by name. */
-export function pendingRestart(): Statement<readonly string[]> {
+/** Settings whose new value waits for a restart; what the files say of it is as they say it. */
+export function pendingRestart(): Statement<PendingRestart> {
   return {
     verb: 'ask which settings wait for a restart',
-    text: 'SELECT name FROM pg_catalog.pg_settings WHERE pending_restart ORDER BY name',
+    text: `
+      SELECT name, pg_catalog.current_setting(name) AS now,
+        (SELECT setting FROM pg_catalog.pg_file_settings f WHERE f.name = s.name ORDER BY seqno DESC LIMIT 1) AS next
+      FROM pg_catalog.pg_settings s WHERE pending_restart ORDER BY name`,
     values: [],
-    read: (rows) => rowsOf(z.object({ name: z.string() }))(rows).map(({ name }) => name),
+    read: (rows) => {
+      const row = z.object({ name: z.string(), now: z.string(), next: z.string().nullable() });
+      // What was taken out of the files goes back to its default, which nothing tells.
+      return new Map(rowsOf(row)(rows).map(({ name, now, next }) => [name, { from: now, to: next ?? '' }]));
+    },
   };
 }

@@ -1,3 +1,4 @@
+import { pendingRestartToJson } from '../../consul/codec/pending-restart.ts';
 import { scheduledRestartToJson } from '../../consul/codec/restart.ts';
 import { leaderName, type ClusterKeys, type Key, type Member } from '../../domain/cluster.ts';
 import type { LeadConfig } from '../../domain/config.ts';
@@ -67,6 +68,9 @@ function memberToJson(
     ...addressOf(member.connUrl),
     ...(member.timeline === null ? {} : { timeline: member.timeline }),
     ...(member.pendingRestart ? { pending_restart: true } : {}),
+    ...(member.pendingRestartReason.size === 0
+      ? {}
+      : { pending_restart_reason: pendingRestartToJson(member.pendingRestartReason) }),
     ...(member.scheduledRestart === null ? {} : { scheduled_restart: scheduledRestartToJson(member.scheduledRestart) }),
     ...(Object.keys(member.tags.raw).length > 0 ? { tags: member.tags.raw } : {}),
     ...(optime === null ? {} : lagsOf(member, optime)),

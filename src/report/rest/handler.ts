@@ -11,11 +11,17 @@ export interface HandlerOptions {
   readonly resources: ReadonlyMap<string, Resource>;
   /** Null = no turn has happened yet. */
   readonly moment: () => Moment | null;
+  /** Asked for each request: it changes when the agent's file is read again. */
+  readonly policy: () => RequestPolicy;
+  readonly report: (event: AgentEvent) => void;
+}
+
+/** What counts for every request. */
+export interface RequestPolicy {
   /** Who may change something. */
   readonly access: Access;
   /** What every answer has besides its own headers. */
   readonly extraHeaders: Readonly<Record<string, string>>;
-  readonly report: (event: AgentEvent) => void;
 }
 
 /** A connection on which nothing happens for this long is cut. */
@@ -73,13 +79,14 @@ async function answerTo(options: HandlerOptions, request: IncomingMessage, asked
 }
 
 async function write(
-  { access, moment, report }: HandlerOptions,
+  { policy, moment, report }: HandlerOptions,
   request: IncomingMessage,
   { path }: Asked,
   change: Change,
   method: WritingMethod,
 ): Promise<Answer> {
   const client = request.socket.remoteAddress ?? null;
+  const { access } = policy();
   const { allowlist } = access;
   const asked =
     change.isForAgents === true ? { ...access, allowlist: { ...allowlist, includeMembers: false } } : access;
@@ -117,8 +124,8 @@ function notAllowed({ read, write }: Resource): Answer {
   return { ...refusal(405, 'this path does not take this method'), headers: { Allow: methods.join(', ') } };
 }
 
-function withHeaders({ extraHeaders }: HandlerOptions, answer: Answer): Answer {
-  return { ...answer, headers: { ...extraHeaders, ...answer.headers } };
+function withHeaders({ policy }: HandlerOptions, answer: Answer): Answer {
+  return { ...answer, headers: { ...policy().extraHeaders, ...answer.headers } };
 }
 
 /** `isRead`: whether the request's body was read to its end; otherwise the connection cannot be used again. */

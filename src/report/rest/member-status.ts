@@ -1,3 +1,4 @@
+import { pendingRestartToJson } from '../../consul/codec/pending-restart.ts';
 import { scheduledRestartToJson } from '../../consul/codec/restart.ts';
 import { leaderName } from '../../domain/cluster.ts';
 import type { ServerLook } from '../../domain/server.ts';
@@ -30,6 +31,9 @@ export function memberStatus(moment: Moment): Readonly<Record<string, unknown>> 
     ...(Object.keys(view.self.tags.raw).length > 0 ? { tags: view.self.tags.raw } : {}),
     ...(view.local.look === null ? {} : { database_system_identifier: view.local.look.systemIdentifier }),
     ...(plan.member.pendingRestart ? { pending_restart: true } : {}),
+    ...(plan.member.pendingRestartReason.size === 0
+      ? {}
+      : { pending_restart_reason: pendingRestartToJson(plan.member.pendingRestartReason) }),
     ...(plan.member.scheduledRestart === null
       ? {}
       : { scheduled_restart: scheduledRestartToJson(plan.member.scheduledRestart) }),

@@ -27,6 +27,8 @@ export interface Resource {
 
 export interface RouteOptions {
   readonly config: ConfigStore;
+  /** Has the agent read its file again. */
+  readonly reload: () => void;
   /** Null = slotkeeper observes: commands are for whatever manages the cluster. */
   readonly commands: CommandTools | null;
   /** The Prometheus page. */
@@ -34,10 +36,10 @@ export interface RouteOptions {
 }
 
 /** Paths of Patroni at which it does something to the cluster, which is not slotkeeper's to do while it observes. */
-export const commandPaths: readonly string[] = ['/switchover', '/failover', '/restart', '/reload', '/reinitialize'];
+export const commandPaths: readonly string[] = ['/switchover', '/failover', '/restart', '/reinitialize'];
 
 /** Every path that answers, without a slash at its end. */
-export function routes({ config, commands, metrics }: RouteOptions): ReadonlyMap<string, Resource> {
+export function routes({ config, reload, commands, metrics }: RouteOptions): ReadonlyMap<string, Resource> {
   const health = resources(healthChecks, answerHealth);
   const rest: readonly (readonly [string, Resource])[] = [
     ['/patroni', { read: (moment) => ({ status: 200, body: memberStatus(moment) }) }],
@@ -67,6 +69,7 @@ export function routes({ config, commands, metrics }: RouteOptions): ReadonlyMap
         },
       },
     ],
+    ['/reload', { write: { POST: { needsBody: false, make: () => postReload(reload) } } }],
     ...(commands === null ? [] : commandResources(commands)),
   ];
   return new Map([...health, ...resources(probes, answerProbe), ...rest]);
@@ -83,7 +86,6 @@ function commandResources(tools: CommandTools): readonly (readonly [string, Reso
     ['/switchover', { write: { POST: switchover('switchover'), DELETE: takeBack } }],
     ['/failover', { write: { POST: switchover('failover') } }],
     ['/restart', { write: { POST: restart, DELETE: { needsBody: false, make: () => deleteRestart(tools) } } }],
-    ['/reload', { write: { POST: { needsBody: false, make: () => postReload(tools) } } }],
     [
       '/reinitialize',
       { write: { POST: { needsBody: false, make: (_moment, body) => postReinitialize(tools, body) } } },

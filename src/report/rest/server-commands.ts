@@ -8,9 +8,9 @@ import { outcomeOf } from './restart.ts';
 const takenDownMs = 5_000;
 
 /** `POST /reload`: answered before it is done, as in Patroni. */
-export function postReload(tools: CommandTools): Promise<Answer> {
-  tools.ask({ kind: 'reload', id: tools.nextId() });
-  return Promise.resolve(sentence(202, 'reload scheduled'));
+export function postReload(reload: () => void): Answer {
+  reload();
+  return sentence(202, 'reload scheduled');
 }
 
 /** `POST /reinitialize`: answered when it has begun, or why it does not. */

@@ -23,6 +23,8 @@ export function impossibleBecause(
   if (candidate !== null && action === 'switchover' && synchronousMode && !isSync(candidate))
     return 'candidate name does not match with sync_standby';
   if (candidate !== null && !keys.members.has(candidate)) return 'candidate does not exists';
+  if (candidate !== null && candidate === present)
+    return `${action} is not possible: ${candidate} is the leader already`;
   const others = [...keys.members.keys()].filter((name) =>
     candidate === null ? name !== present && (!synchronousMode || isSync(name)) : name === candidate,
   );

@@ -39,7 +39,7 @@ describe('doctor on real servers', () => {
     const lines: string[] = [];
     const terminal = {
       ...{ out: (line: string) => lines.push(line), err: () => undefined, columns: null, colour: false },
-      ...{ env: {}, stop: never, readInput: () => Promise.resolve(''), confirm: null },
+      ...{ env: {}, onHangup: () => undefined, stop: never, readInput: () => Promise.resolve(''), confirm: null },
     };
     const code = await doctor({ configFile: cluster.member(name).agent.configFile, ha: null, json: true }, terminal);
     return { code, ...(JSON.parse(lines.join('\n')) as { findings: readonly Finding[] }) };
@@ -65,9 +65,12 @@ describe('doctor on real servers', () => {
 
   it('with both agents: no error, and the same warning of both said once', async () => {
     for (const name of ['alpha', 'beta']) {
-      const config = await agentConfig({ configFile: cluster.member(name).agent.configFile, ha: null }, { env: {} });
+      const { configFile } = cluster.member(name).agent;
+      const config = await agentConfig({ configFile, ha: null }, { env: {} });
       const env = { SLOTKEEPER_LOG_LEVEL: 'silent' };
-      agents.push(runAgent(config, { agentVersion: '0.0.0', env, stop: leaving.signal }));
+      const file = { path: configFile, read: () => Promise.resolve({ config }) };
+      const around = { env, file, onHangup: () => undefined, stop: leaving.signal };
+      agents.push(runAgent(config, { agentVersion: '0.0.0', ...around }));
     }
     await eventually(async () => (await examined('beta')).code === exitCodes.ok, {
       what: 'a doctor without an error',

@@ -52,6 +52,7 @@ describe('edit-config on a real Consul', () => {
       columns: null,
       colour: false,
       env: {},
+      onHangup: () => undefined,
       stop: never,
       readInput: () => Promise.resolve(''),
       confirm: null,

@@ -76,7 +76,7 @@ describe('the commands of operators', () => {
   function terminal(more: Partial<Terminal> = {}): Terminal & { readonly said: string[] } {
     const said: string[] = [];
     const say = (line: string): void => void said.push(line);
-    const rest = { columns: null, colour: false, env: {}, stop: never, confirm: null };
+    const rest = { columns: null, colour: false, env: {}, onHangup: () => undefined, stop: never, confirm: null };
     return { said, out: say, err: say, ...rest, readInput: () => Promise.resolve(''), ...more };
   }
 

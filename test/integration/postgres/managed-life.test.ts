@@ -3,6 +3,7 @@ import { appendFile, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createManagedServer } from '../../../src/postgres/managed/managed-server.ts';
 import { Sandbox } from '../../../src/sandbox/processes.ts';
 import { eventually } from '../../support/eventually.ts';
 import { completePostgres } from '../../support/majors.ts';
@@ -49,12 +50,18 @@ describe.each(await completePostgres())('a managed server, PostgreSQL $version',
     await one.query('create table t (i int)');
     await one.query('insert into t values (1)');
     await one.server.recordTerm(7, never);
+    await one.server.saveConfig('{"ttl":30}', never);
+    const notes = { term: { term: 7, member: 'one' }, configText: '{"ttl":30}' };
+    expect(await one.server.recall(never)).toMatchObject(notes);
+    expect(await readFile(join(one.dataDir, 'patroni.dynamic.json'), 'utf8')).toBe('{"ttl":30}');
   });
 
   test('is copied and follows', async () => {
     await two.server.clone(upstreamOf(one), one.url, never);
     const disk = await two.server.inspect(never);
     expect(disk).toMatchObject({ kind: 'cluster', isStandby: true, term: null });
+    expect(await two.server.recall(never)).toEqual({ term: null, configText: null });
+    await expect(two.server.saveConfig('{}', never)).rejects.toThrow(/no server runs there/);
     await two.server.start(two.plan(one), null, never);
     await has(two, [1]);
     await one.query('insert into t values (2)');
@@ -120,14 +127,30 @@ describe.each(await completePostgres())('a managed server, PostgreSQL $version',
   });
 
   test('takes new settings: by a reload, or says which need a restart', async () => {
-    expect(await one.server.configure(one.plan(undefined, { work_mem: '7MB' }), never)).toEqual([]);
+    expect(await one.server.configure(one.plan(undefined, { work_mem: '7MB' }), never)).toEqual(new Map());
     expect(await one.query('show work_mem')).toEqual([{ work_mem: '7MB' }]);
-    expect(await one.server.configure(one.plan(undefined, { max_connections: '55' }), never)).toEqual([
-      'max_connections',
-    ]);
+    expect(await one.server.configure(one.plan(undefined, { max_connections: '55' }), never)).toEqual(
+      new Map([['max_connections', { from: '100', to: '55' }]]),
+    );
     await one.server.restart(one.plan(undefined, { max_connections: '55' }), never);
     expect(await one.query('show max_connections')).toEqual([{ max_connections: '55' }]);
     expect(await one.query('show work_mem')).toEqual([{ work_mem: '4MB' }]);
+  });
+
+  test("a standby streams as another role once the agent's file says so, without a restart", async () => {
+    await one.query("create role relay login replication password 'new'");
+    const hba = [...(one.plan().hba ?? []), 'host replication relay 127.0.0.1/32 scram-sha-256'];
+    await one.server.configure({ ...one.plan(), hba }, never);
+    const started = await two.query('select pg_postmaster_start_time()');
+    const replication = { ...two.settings.credentials, user: 'relay', password: 'new' };
+    const reloaded = createManagedServer(two.settings, () => ({ ...two.settings, replication }));
+    await reloaded.configure(two.plan(one), never);
+    const clients = () => one.query('select usename from pg_stat_replication');
+    await eventually(async () => JSON.stringify(await clients()) === '[{"usename":"relay"}]', {
+      what: 'the standby to come as the other role',
+    });
+    expect(await two.query('select pg_postmaster_start_time()')).toEqual(started);
+    await two.server.configure(two.plan(one), never);
   });
 
   test('leaves out what PostgreSQL does not take, and says so', async () => {
@@ -189,11 +212,14 @@ describe.each(await completePostgres())('a managed server, PostgreSQL $version',
     const five = await managedMember(sandbox, postgres, 'five');
     await five.server.clone(upstreamOf(one), one.url, never);
     const less = five.plan(one, { max_connections: '60', max_prepared_transactions: '0', max_worker_processes: '9' });
-    const raised = ['max_connections', 'max_prepared_transactions'];
+    const raised = new Map([
+      ['max_connections', { from: '130', to: '60' }],
+      ['max_prepared_transactions', { from: '7', to: '0' }],
+    ]);
     expect(await five.server.start(less, null, never)).toEqual(raised);
     expect(await five.query('show max_connections')).toEqual([{ max_connections: '130' }]);
     expect(await five.server.restart(less, never)).toEqual(raised);
-    expect([...(await five.server.configure(less, never))].sort()).toEqual(raised);
+    expect(await five.server.configure(less, never)).toEqual(raised);
     expect(await five.server.restart(less, never)).toEqual(raised);
     await has(five, [1, 2, 3, 4, 5, 6]);
   });

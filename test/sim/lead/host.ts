@@ -50,6 +50,7 @@ export class Host {
   directory: 'empty' | 'cluster' | UnfinishedWork = 'empty';
   systemIdentifier = '';
   term: TermOnDisk | null = null;
+  savedConfig: string | null = null;
   /** The configuration files, as last written. */
   plan: ServerPlan | null = null;
   /** What PostgreSQL went by when it last read them. */
@@ -148,6 +149,7 @@ export class Host {
     this.server.files.ledger = null;
     this.systemIdentifier = source.systemIdentifier;
     this.term = null;
+    this.savedConfig = null;
     this.isMixed = source.isMixed;
     this.#wasClean = false;
     this.#checkpointLsn = from.position;
@@ -156,6 +158,7 @@ export class Host {
   removeData(): void {
     this.directory = 'empty';
     this.term = null;
+    this.savedConfig = null;
     this.server.files.ledger = null;
     this.server.slots.clear();
   }

@@ -80,7 +80,6 @@ const managedSelf: ManagedSelf = {
   canBootstrap: true,
   bootstrapDcs: null,
   bootstrapConfig: null,
-  bootstrapStandbyCluster: null,
 };
 
 function ledgerOf({ name, systemIdentifier, server }: Host): Ledger {
@@ -183,6 +182,7 @@ export class LeadWorld {
       clock: process.clock(() => member.wallJumpMs),
       random: chance.next,
       requests$: NEVER,
+      reloads$: NEVER,
     };
     this.trace.add(member.name, 'agent starts');
     member.process = process;

@@ -89,6 +89,15 @@ export function simManaged({ time, random, cluster, host, process, newSystemIden
       await passed(signal, 20);
       return host.disk();
     },
+    recall: async (signal) => {
+      await passed(signal, 5);
+      return { term: host.term, configText: host.savedConfig };
+    },
+    saveConfig: async (text, signal) => {
+      await passed(signal, 5);
+      if (server.state !== 'up') throw broken('no server runs there');
+      host.savedConfig = text;
+    },
     bootstrap: async (plan, signal) => {
       if (host.directory !== 'empty') throw broken('initdb: directory is not empty');
       host.directory = 'bootstrap';
@@ -106,6 +115,7 @@ export function simManaged({ time, random, cluster, host, process, newSystemIden
       host.directory = 'cluster';
       host.admit();
     },
+    endCopy: () => undefined,
     clone: async (source, _url, signal) => {
       if (host.directory !== 'empty') throw broken('pg_basebackup: directory is not empty');
       sourceOf(source);
@@ -130,7 +140,7 @@ export function simManaged({ time, random, cluster, host, process, newSystemIden
       await passed(signal, 30 * random.next());
       await process.turn();
       await started(term !== null, signal);
-      return [];
+      return new Map();
     },
     stop: async (mode, signal) => {
       if (mode === 'immediate') {
@@ -189,7 +199,7 @@ export function simManaged({ time, random, cluster, host, process, newSystemIden
       await process.turn();
       configured(plan);
       host.reload();
-      return [];
+      return new Map();
     },
     restart: async (plan, signal) => {
       const isPrimary = server.role === 'primary';
@@ -197,7 +207,7 @@ export function simManaged({ time, random, cluster, host, process, newSystemIden
       await process.turn();
       configured(plan);
       await started(isPrimary, signal);
-      return [];
+      return new Map();
     },
   };
 }

@@ -115,7 +115,7 @@ describe('running them', () => {
   const start: Callback = { kind: 'on_start', role: 'primary' };
   const run = (callbacks: readonly Callback[], commands: Partial<CallbackCommands>) =>
     lastValueFrom(
-      runCallbacks(of(...callbacks), { commands: { ...none, ...commands }, scope: 'demo' }).pipe(toArray()),
+      runCallbacks(of(...callbacks), { commandsNow: () => ({ ...none, ...commands }), scope: 'demo' }).pipe(toArray()),
       {
         defaultValue: [],
       },
@@ -140,7 +140,7 @@ describe('running them', () => {
     const file = join(folder, 'said');
     const wait = `(sleep 30; echo late >> ${file}) & echo $! >> ${file}; wait`;
     const commands = { ...none, on_start: shell(wait), on_reload: shell(wait), on_stop: shell('echo stopped') };
-    const running = runCallbacks(callback$, { commands, scope: 'demo' }).subscribe({
+    const running = runCallbacks(callback$, { commandsNow: () => commands, scope: 'demo' }).subscribe({
       next: (end) => ends.push(end),
       error: (error: unknown) => expect.unreachable(String(error)),
     });

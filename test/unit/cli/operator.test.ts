@@ -85,13 +85,14 @@ describe('list', () => {
     const restart = { scheduledAt: '2027-01-01T00:00:00+00:00', role: 'any', postgresVersion: null } as const;
     const waiting = member({
       pendingRestart: true,
+      pendingRestartReason: new Map([['max_connections', { from: '100', to: '200' }]]),
       scheduledRestart: { ...restart, onlyIfPending: false, timeoutSeconds: null },
     });
     const failover = { leader: 'a', candidate: 'b', scheduledAt: '2027-01-02T00:00:00+00:00', force: false };
     const lines = shown({ ...keys, failover: key(failover), members: new Map([['b', key(waiting)]]) });
     expect(lines).toContain(' Switchover scheduled at: 2027-01-02T00:00:00+00:00 from a to b');
     expect(lines).toContain(' Restart of b scheduled at: 2027-01-01T00:00:00+00:00');
-    expect(lines).toContain(' Restart pending on: b');
+    expect(lines).toContain(' Restart pending on: b (max_connections: 100->200)');
   });
 });
 

@@ -24,6 +24,7 @@ export function member(more: Partial<Member>): Member {
     timeline: 3,
     tags: noTags,
     pendingRestart: false,
+    pendingRestartReason: new Map(),
     scheduledRestart: null,
     pause: false,
     slots: new Map(),

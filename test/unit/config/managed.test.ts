@@ -263,7 +263,6 @@ describe('a file for ha: manage', () => {
   it('makes a cluster with initdb unless it says otherwise', () => {
     expect(configOf(withBootstrap('post_init: a b')).managed.bootstrap).toEqual({
       dcs: null,
-      standbyCluster: null,
       settings: { method: { kind: 'initdb', options: [] }, hba: [], users: [], postBootstrap: ['a', 'b'] },
     });
     const options = configOf(withBootstrap('initdb: {encoding: UTF8, locale: "", wal-segsize: 32}')).managed.bootstrap;
@@ -274,11 +273,6 @@ describe('a file for ha: manage', () => {
         { name: 'wal-segsize', value: '32' },
       ],
     });
-  });
-
-  it('reads a standby cluster that is to be made', () => {
-    const { bootstrap } = configOf(withBootstrap('dcs: {standby_cluster: {host: 10.0.0.1, port: 5432}}')).managed;
-    expect(bootstrap?.standbyCluster).toMatchObject({ host: '10.0.0.1', port: 5432, primarySlotName: null });
   });
 
   it.each([

@@ -219,6 +219,7 @@ describe('members', () => {
       timeline: 2,
       tags: { ...noTags, nofailover: true, failoverPriority: 0, raw: { nofailover: true, zone: 'b' } },
       pendingRestart: true,
+      pendingRestartReason: new Map([['max_connections', { from: '100', to: '200' }]]),
       scheduledRestart: null,
       pause: false,
       slots: new Map(),

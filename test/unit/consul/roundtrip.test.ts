@@ -155,6 +155,11 @@ const member = fc.record<Member>({
   timeline: maybe(timeline),
   tags,
   pendingRestart: fc.boolean(),
+  pendingRestartReason: fc
+    .array(
+      fc.tuple(fc.constantFrom('max_connections', 'shared_buffers'), fc.record({ from: fc.string(), to: fc.string() })),
+    )
+    .map((entries) => new Map(entries)),
   scheduledRestart: maybe(scheduledRestart),
   pause: fc.boolean(),
   slots: fc

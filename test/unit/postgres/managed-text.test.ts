@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import {
   conninfoWord,
+  settingIn,
   settingLine,
   settingsOfMajor,
   withoutSettings,
@@ -16,7 +17,11 @@ describe('a value in a configuration file', () => {
     ['search_path', `"$user", it's`, `search_path = '"$user", it''s'`],
     ['archive_command', 'cp %p C:\\x', "archive_command = 'cp %p C:\\\\x'"],
     ['primary_slot_name', '', "primary_slot_name = ''"],
-  ])('%s: %s', (name, value, line) => expect(settingLine(name, value)).toBe(line));
+  ])('%s: %s', (name, value, line) => {
+    expect(settingLine(name, value)).toBe(line);
+    expect(settingIn(`# one\n${line}\nother = 'x'`, name)).toBe(value);
+    expect(settingIn(`other = 'x'`, name)).toBeNull();
+  });
 
   test('a connection string in one is quoted twice, by different rules', () => {
     const word = conninfoWord('application_name', `o'brien \\`);
@@ -116,7 +121,12 @@ describe('a standby’s plan', () => {
       work_mem: '1',
     });
     const { plan: startable, raised } = startableAsStandby(plan, text);
-    expect(raised).toEqual(['max_connections', 'max_prepared_transactions']);
+    expect(raised).toEqual(
+      new Map([
+        ['max_connections', { from: '130', to: '99' }],
+        ['max_prepared_transactions', { from: '7', to: '0' }],
+      ]),
+    );
     expect(startable.parameters).toEqual({
       ...{ max_connections: '130', max_prepared_transactions: '7', max_worker_processes: '8', work_mem: '1' },
     });
@@ -124,8 +134,8 @@ describe('a standby’s plan', () => {
 
   test('is left as it is where it has enough, or pg_controldata does not say', () => {
     const enough = planOf({ max_connections: '131', max_locks_per_transaction: '64' });
-    expect(startableAsStandby(enough, text)).toEqual({ plan: enough, raised: [] });
-    expect(startableAsStandby(planOf({ max_wal_senders: '3' }), '').raised).toEqual([]);
+    expect(startableAsStandby(enough, text)).toEqual({ plan: enough, raised: new Map() });
+    expect(startableAsStandby(planOf({ max_wal_senders: '3' }), '').raised.size).toBe(0);
   });
 });
 

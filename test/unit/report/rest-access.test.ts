@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect } from 'node:tls';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RestTls } from '../../../src/config/sections/restapi.ts';
@@ -73,6 +74,17 @@ test('commands need the credentials, too', async () => {
   }
   expect(rest.asked).toEqual([]);
   expect(rest.stored('failover')).toBeNull();
+});
+
+test('who may change something is what the file says by now', async () => {
+  const rest = await startRest();
+  rest.server.show(aTurn('alpha'));
+  const credentials = { username: 'admin', password: 'new' };
+  rest.server.adopt({ access: { ...openAccess, credentials }, extraHeaders: { 'X-New': 'yes' } }, null);
+  const reply = await rest.get('/config', { method: 'PATCH', body: '{}' });
+  expect([reply.status, reply.headers.get('x-new')]).toEqual([401, 'yes']);
+  const headers = { Authorization: `Basic ${Buffer.from('admin:new').toString('base64')}` };
+  expect((await rest.get('/config', { method: 'PATCH', body: '{}', headers })).status).not.toBe(401);
 });
 
 describe('HTTPS', () => {
@@ -172,6 +184,24 @@ describe('HTTPS', () => {
   test('answers, also with a key that has a password', async () => {
     const rest = await started({ keyFile: at('locked.key'), keyPassword: 'hush' });
     expect(rest.url).toMatch(/^https:/);
+    expect(await ask(`${rest.url}/primary`, 'GET', false)).toBe(200);
+  });
+
+  test('a renewed certificate is shown to whoever connects from then on', async () => {
+    const rest = await started();
+    const nameShown = (): Promise<string> =>
+      new Promise((resolve, reject) => {
+        const { port } = new URL(rest.url);
+        const socket = connect({ host: '127.0.0.1', port: Number(port), ca: readFileSync(at('ca.crt')) }, () => {
+          resolve(socket.getPeerCertificate().serialNumber);
+          socket.destroy();
+        });
+        socket.on('error', reject);
+      });
+    const first = await nameShown();
+    const renewed = await loadTls(files({ certFile: at('client.crt'), keyFile: at('client.key') }));
+    rest.server.adopt({ access: openAccess, extraHeaders: {} }, renewed);
+    expect(await nameShown()).not.toBe(first);
     expect(await ask(`${rest.url}/primary`, 'GET', false)).toBe(200);
   });
 

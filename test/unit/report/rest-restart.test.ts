@@ -3,7 +3,9 @@ import type { ActionOf } from '../../../src/domain/action.ts';
 import type { ServerPlan } from '../../../src/domain/managed.ts';
 import { eventually } from '../../support/eventually.ts';
 import { managedRest, type ManagedCluster } from '../../support/managed-rest.ts';
+import { startRest } from '../../support/rest.ts';
 import { done } from '../../support/situations.ts';
+import { aStandbyLook, aTurn } from '../../support/turns.ts';
 
 const plan: ServerPlan = { parameters: {}, hba: null, ident: null, upstream: null, synchronousStandbyNames: null };
 const action: ActionOf<'restart_server'> = { kind: 'restart_server', plan, term: null, why: { kind: 'operator' } };
@@ -15,7 +17,8 @@ describe('POST /restart', () => {
     const answer = rest.send('POST', '/restart');
     await eventually(() => rest.asked.length === 1, { what: 'the request in the loop', intervalMs: 5 });
     const { nowMs } = rest.view();
-    rest.learn(done(action, [], 0, nowMs + 1));
+    rest.learn(done(action, new Map(), 0, nowMs + 1));
+    rest.learn({ kind: 'look', startedAtMs: nowMs + 2, look: aStandbyLook() });
     const { status, text } = await answer;
     expect([status, text]).toEqual([200, 'restarted successfully']);
   });
@@ -71,7 +74,13 @@ describe('POST /restart', () => {
   });
 });
 
-test('POST /reload is answered at once', async () => {
+test('POST /reload is answered at once, also where something else manages the server', async () => {
+  const observing: string[] = [];
+  const observer = await startRest({ reload: () => observing.push('reload') });
+  observer.server.show(aTurn('alpha'));
+  expect((await observer.get('/reload', { method: 'POST' })).text).toBe('reload scheduled');
+  expect(observing).toEqual(['reload']);
+
   const rest = await managedRest(beta);
   const reply = await rest.send('POST', '/reload');
   expect([reply.status, reply.text]).toEqual([202, 'reload scheduled']);

@@ -139,6 +139,14 @@ test.each<[string, ManagedCluster, string, unknown, number, string]>([
   ['another leader', {}, '/switchover', { leader: 'beta' }, 412, 'leader name does not match'],
   ['nobody', {}, '/switchover', { leader: 'alpha', candidate: 'omega' }, 412, 'candidate does not exists'],
   [
+    'the leader itself',
+    {},
+    '/failover',
+    { candidate: 'alpha' },
+    412,
+    'failover is not possible: alpha is the leader already',
+  ],
+  [
     'one that may not',
     { members: { beta: { tags: { ...noTags, nofailover: true } } } },
     '/switchover',

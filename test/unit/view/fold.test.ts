@@ -93,7 +93,7 @@ describe('a transaction that was refused', () => {
   });
 
   test('five times a second when nobody holds the leader key', () => {
-    const acquire = { kind: 'acquire_leader', session: sessionOf('alpha') } as const;
+    const acquire = { kind: 'acquire_leader', session: sessionOf('alpha'), initialize: null } as const;
     const delayed = after(aView('alpha'), [failed(acquire, { refused: true })]);
     expect(leaderLane(later(delayed, 100))).toBe(true);
     expect(leaderLane(later(delayed, 200))).toBe(false);

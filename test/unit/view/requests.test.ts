@@ -1,11 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import type { ActionOf } from '../../../src/domain/action.ts';
 import type { RestartRequest } from '../../../src/domain/lead.ts';
+import type { Problem } from '../../../src/domain/problem.ts';
 import type { AgentRequest } from '../../../src/domain/request.ts';
 import type { ServerPlan } from '../../../src/domain/managed.ts';
+import { tagsFrom } from '../../../src/domain/tags.ts';
 import { writeTimestamp } from '../../../src/domain/timestamp.ts';
-import { isServerAskedFor } from '../../../src/view/requests.ts';
-import type { View } from '../../../src/view/view.ts';
+import { isServerAskedFor, startTimeoutSecondsOf } from '../../../src/view/requests.ts';
+import type { Self, View } from '../../../src/view/view.ts';
 import { aConfig, after, done, later, withLook, type Undated } from '../../support/situations.ts';
 import {
   aKey,
@@ -54,7 +56,12 @@ const restarting = (view: View, over: Partial<RestartRequest> = {}): View =>
   asked(view, { kind: 'restart', restart: { ...now, ...over } });
 const outcomeOf = (view: View) => view.memory.requests.outcomes.get(7);
 const begun = (view: View): View => after(view, [{ kind: 'started', action: restartServer }]);
-const ended = (view: View): View => after(view, [done(restartServer, [], 0, view.nowMs + 50)]);
+/** The server was started, and a look finds it up. */
+const ended = (view: View): View =>
+  after(view, [
+    done(restartServer, new Map(), 0, view.nowMs + 50),
+    { kind: 'look', startedAtMs: view.nowMs + 60, look: aStandbyLook() },
+  ]);
 /** That it failed, however long it took. */
 function failedAt(action: typeof restartServer): Undated {
   const failure = { message: 'it does not come up', sqlstate: null, sessionDead: false, refused: false };
@@ -71,10 +78,12 @@ test('where slotkeeper observes, nothing is taken down', () => {
 });
 
 describe('a restart', () => {
-  test('is done when its action is', () => {
+  test('is done when its action is, and the server is up', () => {
     const view = restarting(managed());
     expect(outcomeOf(view)).toBeUndefined();
     expect(isServerAskedFor(view)).toBe(true);
+    const started = after(begun(view), [done(restartServer, new Map(), 0, view.nowMs + 50)]);
+    expect(outcomeOf(started)).toBeUndefined();
     const over = ended(begun(view));
     expect(outcomeOf(over)).toEqual({ kind: 'done' });
     expect(isServerAskedFor(over)).toBe(false);
@@ -87,7 +96,7 @@ describe('a restart', () => {
 
   test('is not done by an action that began before it was asked for', () => {
     const view = restarting(managed());
-    const over = after(view, [done(restartServer, [], 10_000, view.nowMs)]);
+    const over = after(view, [done(restartServer, new Map(), 10_000, view.nowMs)]);
     expect(outcomeOf(over)).toBeUndefined();
   });
 
@@ -101,6 +110,16 @@ describe('a restart', () => {
     const view = begun(restarting(managed(), { timeoutSeconds: 5 }));
     expect(outcomeOf(later(view, 4_000))).toBeUndefined();
     expect(outcomeOf(later(view, 6_000))).toEqual({ kind: 'failed', why: 'postgres is still starting' });
+  });
+
+  test('says for how long the server may be down, until it is up', () => {
+    const view = restarting(managed(), { timeoutSeconds: 5 });
+    expect(startTimeoutSecondsOf(view)).toBe(300);
+    const over = later(begun(view), 6_000);
+    expect(startTimeoutSecondsOf(over)).toBe(5);
+    const started = after(over, [done(restartServer, new Map(), 0, over.nowMs + 50)]);
+    const up = after(started, [{ kind: 'look', startedAtMs: over.nowMs + 60, look: aStandbyLook() }]);
+    expect(startTimeoutSecondsOf(up)).toBe(300);
   });
 
   test('that cannot be begun is given up', () => {
@@ -181,12 +200,33 @@ describe('a restart at a later time', () => {
 describe('reload', () => {
   const configure: ActionOf<'configure_server'> = { kind: 'configure_server', plan: serverPlan };
 
-  test('is accepted, and done when the files are written', () => {
-    const view = asked(managed(), { kind: 'reload' });
-    expect(outcomeOf(view)).toEqual({ kind: 'accepted' });
-    const over = after(view, [done(configure, [], 0, view.nowMs + 50)]);
+  const reloaded = (view: View, over: Partial<Self>): View =>
+    after(view, [{ kind: 'reloaded', self: { ...view.self, ...over }, problems: [] }]);
+  const wrong: Problem = { code: 'agent_file', severity: 'error', what: 'name (line 2) is missing', fix: null };
+
+  test('takes over what the file says, and is done when the files of the server are written', () => {
+    const tags = tagsFrom({ nofailover: true });
+    const view = reloaded(managed(), { tags });
+    expect(view.self.tags).toBe(tags);
+    expect(view.memory.requests.reload).not.toBeNull();
+    const over = after(view, [done(configure, new Map(), 0, view.nowMs + 50)]);
     expect(over.memory.requests.reload).toBeNull();
-    expect(outcomeOf(over)).toEqual({ kind: 'done' });
+  });
+
+  test('a wrong file changes nothing but what is told, until a right one is read', () => {
+    const before = managed();
+    const view = after(before, [{ kind: 'reloaded', self: null, problems: [wrong] }]);
+    expect(view.self).toBe(before.self);
+    expect(view.memory.requests.reload).toBeNull();
+    expect([...view.reported.values()]).toEqual([wrong]);
+    expect([...reloaded(view, {}).reported.values()]).toEqual([]);
+  });
+
+  test('leaves the server to whoever manages it', () => {
+    const tags = tagsFrom({ nostream: true });
+    const view = reloaded(aView('alpha'), { tags });
+    expect(view.self.tags).toBe(tags);
+    expect(view.memory.requests.reload).toBeNull();
   });
 });
 

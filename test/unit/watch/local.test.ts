@@ -1,5 +1,6 @@
 import { BehaviorSubject, NEVER, type Observable, Subject, Subscription } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { decodeDynamicConfig } from '../../../src/config/dynamic.ts';
 import type { Ledger } from '../../../src/domain/local.ts';
 import type { ServerLook } from '../../../src/domain/server.ts';
 import { LedgerError, type LocalServer, ServerError } from '../../../src/postgres/port.ts';
@@ -90,7 +91,14 @@ describe('watching the local server', () => {
   function watch(server: LocalServer, pace$: Observable<number> = NEVER, nudge$: Observable<unknown> = NEVER) {
     const seen: Observation[] = [];
     const ends: unknown[] = [];
-    subscription = watchLocal({ server, managed: null, clock: systemClock, pace$, nudge$ }).subscribe({
+    subscription = watchLocal({
+      server,
+      managed: null,
+      clock: systemClock,
+      decodeConfig: decodeDynamicConfig,
+      pace$,
+      nudge$,
+    }).subscribe({
       next: (observation) => seen.push(observation),
       error: (error: unknown) => ends.push(error),
       complete: () => ends.push('completed'),

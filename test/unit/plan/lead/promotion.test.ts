@@ -74,7 +74,7 @@ describe('a promotion', () => {
     const session = sessionOf('beta');
     const view = fold(managed('beta', { look: { timeline: 3 } }), {
       kind: 'started',
-      action: { kind: 'acquire_leader', session },
+      action: { kind: 'acquire_leader', session, initialize: null },
       atMs: nowMs,
       wallMs: nowWallMs,
     });

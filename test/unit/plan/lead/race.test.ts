@@ -65,7 +65,7 @@ describe('L3: the race', () => {
   });
 
   test('while the lock delay lasts, the first tries all the time, and those who are next do not overtake it', () => {
-    const acquire = { kind: 'acquire_leader', session: sessionOf('beta') } as const;
+    const acquire = { kind: 'acquire_leader', session: sessionOf('beta'), initialize: null } as const;
     const refused = after(beta(withGamma({ position: 0x4fffn })), [failed(acquire, { refused: true })]);
     expect(refused.memory.lead.isKeyDelayed).toBe(true);
     expect(acquires(later(refused, 100))).toBe(false);

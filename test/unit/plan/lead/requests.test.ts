@@ -3,6 +3,7 @@ import type { DiskState } from '../../../../src/domain/disk.ts';
 import type { ServerPlan } from '../../../../src/domain/managed.ts';
 import { planRequests } from '../../../../src/plan/lead/requests.ts';
 import { noRequests } from '../../../../src/view/requests.ts';
+import type { Action } from '../../../../src/domain/action.ts';
 import type { RequestMemory, View } from '../../../../src/view/view.ts';
 import { aSelf, aView, nowMs, someKeys } from '../../../support/turns.ts';
 
@@ -14,8 +15,8 @@ const any = {
   onlyIfPending: false,
   timeoutSeconds: null,
 } as const;
-const restart = { id: 1, request: any, sinceMs: nowMs, isBegun: false } as const;
-const reinitialize = { id: 1, fromLeader: false, sinceMs: nowMs, step: 'remove' } as const;
+const restart = { id: 1, request: any, sinceMs: nowMs, isBegun: false, startedAtMs: null } as const;
+const reinitialize = { id: 1, fromLeader: false, force: false, sinceMs: nowMs, step: 'remove' } as const;
 
 /** A member of whom something is asked. */
 function asked(name: string, requests: Partial<RequestMemory>, over: Partial<View> = {}): View {
@@ -38,7 +39,7 @@ test('nothing is asked, nothing is done', () => {
 });
 
 test('reload: the files are written although they say what was planned', () => {
-  expect(kinds(asked('beta', { reload: { id: 1, sinceMs: nowMs } }))).toEqual(['configure_server']);
+  expect(kinds(asked('beta', { reload: { sinceMs: nowMs } }))).toEqual(['configure_server']);
 });
 
 describe('restart', () => {
@@ -117,4 +118,19 @@ describe('a fresh copy', () => {
       [],
     );
   });
+});
+
+test('a copy that runs is ended for a fresh one that is forced, and for no other', () => {
+  const clone: Action = {
+    kind: 'clone',
+    source: { member: 'alpha', host: 'h', port: 1, slot: null },
+    url: 'u',
+    methods: [],
+  };
+  const copying = (force: boolean): View => ({
+    ...down(asked('beta', { reinitialize: { ...reinitialize, force } }), null),
+    running: new Map([['server', { action: clone, sinceMs: nowMs }]]),
+  });
+  expect(kinds(copying(true))).toEqual(['end_copy']);
+  expect(kinds(copying(false))).not.toContain('end_copy');
 });

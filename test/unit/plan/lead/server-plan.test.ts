@@ -44,7 +44,9 @@ test('failsafe_mode is named, as long as it does nothing', () => {
 test('settings that a standby could not have as planned wait for a restart', () => {
   const view = managed('beta');
   const start = { kind: 'start_server', plan: wantedServerPlan(view), term: null } as const;
-  const started = after(view, [done<'start_server'>(start, ['max_connections'])]);
+  const started = after(view, [
+    done<'start_server'>(start, new Map([['max_connections', { from: '200', to: '100' }]])),
+  ]);
   expect(leadProblems(started)).toMatchObject([{ code: 'pending_restart' }]);
   expect(kindsOf(started)).not.toContain('configure_server');
 });

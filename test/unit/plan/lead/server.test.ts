@@ -14,7 +14,7 @@ import {
   term,
   vacantKeys,
 } from '../../../support/lead.ts';
-import { actionsOf, holdOf, kindsOf } from '../../../support/situations.ts';
+import { actionsOf, after as fromThen, done, holdOf, kindsOf, type Undated } from '../../../support/situations.ts';
 import { aKey, nowMs, sessionOf, systemIdentifier } from '../../../support/turns.ts';
 
 type Pieces = NonNullable<Parameters<typeof managed>[1]>;
@@ -106,7 +106,7 @@ describe('where there is no data', () => {
       recovery: {},
       createReplicaMethods: ['restore'],
     };
-    const self = { managed: aManagedSelf({ bootstrapStandbyCluster: standbyCluster }) };
+    const self = { managed: aManagedSelf({ bootstrapConfig: leadConfig({ standbyCluster }) }) };
     const view = empty(ours, { self, view: { config: null } });
     expect(actionsOf(view, 'clone')).toMatchObject([
       { url: 'postgres://far.test:5433/postgres', methods: ['restore'] },
@@ -180,6 +180,30 @@ describe('a former primary', () => {
   test('whose last checkpoint nobody received, or that crashed, is rewound', () => {
     expect(serverOf(former({ checkpointLsn: 0x5000n }))).toEqual(['rewind']);
     expect(serverOf(former({ checkpointLsn: 0x4000n, state: 'in production' }))).toEqual(['rewind']);
+  });
+
+  test('that was rewound in vain is rewound again ever later, until it streams', () => {
+    const view = former({ checkpointLsn: 0x5000n }, after(), { lead: { mayWriteSinceMs: null, rewound: null } });
+    const [rewind] = actionsOf(view, 'rewind');
+    const rewound = fromThen(view, [done(rewind!, null)]).memory.lead.rewound;
+    expect(rewound?.count).toBe(1);
+    const at = (agoMs: number, count: number): readonly string[] =>
+      serverOf(
+        former({ checkpointLsn: 0x5000n }, after(), {
+          lead: { mayWriteSinceMs: null, rewound: { count, atMs: nowMs - agoMs } },
+        }),
+      );
+    expect([at(1_000, 1), at(10_000, 1), at(10_000, 3), at(40_000, 3)]).toEqual([[], ['rewind'], [], ['rewind']]);
+    const streaming = managed('beta', { lead: { rewound: { count: 3, atMs: nowMs } } });
+    const seen: Undated = { kind: 'look', startedAtMs: nowMs + 1, look: streaming.local.look! };
+    expect(fromThen(streaming, [seen]).memory.lead.rewound).toBeNull();
+  });
+
+  test('of the same number from another place is copied anew: pg_rewind would find nothing to do', () => {
+    const keys = after({ terms: aKey([aTerm(), { ...led, timeline: 2, from: 0x5000n }]) });
+    const disk = aDisk({ timeline: 2 }, { isStandby: true, switches: [{ timeline: 1, lsn: 0x4000n }] });
+    const view = managed('alpha', { keys, local: down(disk), lead: { mayWriteSinceMs: null } });
+    expect(serverOf(view)).toEqual(['remove_data']);
   });
 
   test('that can not be rewound is copied anew only where that is allowed', () => {

@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import type { SyncState } from '../../../../src/domain/lead.ts';
 import type { ReplicationClient } from '../../../../src/domain/server.ts';
+import { tagsFrom } from '../../../../src/domain/tags.ts';
 import { synchronousNames } from '../../../../src/plan/lead/sync-mode.ts';
 import { wantedServerPlan } from '../../../../src/plan/lead/server-plan.ts';
 import type { View } from '../../../../src/view/view.ts';
-import { leadConfig, managed, managedKeys, membersKey } from '../../../support/lead.ts';
+import { leadConfig, managed, managedKeys, memberKeyOf, membersKey } from '../../../support/lead.ts';
 import { actionsOf, kindsOf } from '../../../support/situations.ts';
 import { aKey, aPrimaryLook } from '../../../support/turns.ts';
 
@@ -63,6 +64,34 @@ describe('a standby becomes synchronous', () => {
     expect(synchronousNames(alpha({ rows, sync: beta }))).toBe('1 ("beta")');
     const two = leadConfig({ synchronousMode: true, synchronousNodeCount: 2 });
     expect(synchronousNames(alpha({ rows, config: two }))).toBe('2 ("beta","gamma")');
+  });
+});
+
+describe('sync_priority', () => {
+  const both = [{}, { applicationName: 'gamma' }];
+  const withTags = (view: View, name: string, raw: Readonly<Record<string, unknown>>): View => {
+    const keys = view.consul.keys!;
+    const members = new Map(keys.members).set(name, memberKeyOf(name, { tags: tagsFrom(raw) }));
+    return { ...view, consul: { ...view.consul, keys: { ...keys, members } } };
+  };
+
+  test('the higher one becomes synchronous, also in the place of another, which stays until it has everything', () => {
+    expect(synchronousNames(alpha({ rows: both }))).toBe('1 ("beta")');
+    expect(synchronousNames(withTags(alpha({ rows: both }), 'gamma', { sync_priority: 2 }))).toBe('1 ("gamma")');
+    const replaced = withTags(alpha({ sync: beta, rows: both }), 'gamma', { sync_priority: 2 });
+    expect(synchronousNames(replaced)).toBe('2 ("beta","gamma")');
+    expect(published(replaced)).toBeUndefined();
+    const ready = alpha({ sync: beta, rows: both, names: '2 ("beta","gamma")', since: [['gamma', 0n]] });
+    expect(published(withTags(ready, 'gamma', { sync_priority: 2 }))).toEqual(['gamma']);
+  });
+
+  test('0 is never synchronous', () => {
+    expect(synchronousNames(withTags(alpha({}), 'beta', { sync_priority: 0 }))).toBe('');
+  });
+
+  test('whoever can not be elected comes last all the same', () => {
+    const tagged = withTags(alpha({ rows: both }), 'gamma', { sync_priority: 9, nofailover: true });
+    expect(synchronousNames(tagged)).toBe('1 ("beta")');
   });
 });
 
