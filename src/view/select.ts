@@ -97,7 +97,9 @@ export const followedSlots = onceForEach((view: View): readonly FollowedSlot[] |
   const followed: FollowedSlot[] = [];
   for (const [name, report] of status.extras.logical) {
     const position = status.slots.get(name);
-    if (position !== undefined && !isTemplateName(name)) followed.push({ name, report, position });
+    // What somebody else wrote there all the same is nobody's to follow.
+    const isNever = isTemplateName(name) || tableSyncSlotPattern.test(name);
+    if (position !== undefined && !isNever) followed.push({ name, report, position });
   }
   return followed.sort((a, b) => (a.name < b.name ? -1 : 1));
 });

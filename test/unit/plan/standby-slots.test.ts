@@ -146,6 +146,16 @@ describe('dropping what nobody follows (S4)', () => {
   const consul = { contact: { kind: 'good', atMs: 0 } as const, keys };
   const left = (over: Parameters<typeof aLogicalSlot>[0] = {}, view: Partial<View> = {}) =>
     withLook('beta', { slots: [aLogicalSlot(over)] }, { config, consul, ...view });
+  const firstCopy = 'pg_16389_sync_16384_7300000000000000001';
+  const listed = statusKey(
+    { logical: new Map([[firstCopy, aLogicalReport()]]) },
+    { slots: new Map([[firstCopy, 1n]]) },
+  );
+  const listedFirstCopy = withLook(
+    'beta',
+    { versionNum: 160_010, slots: [aLogicalSlot({ name: firstCopy, walStatus: 'lost', restartLsn: null })] },
+    { config, consul: { ...consul, keys: { ...keys, status: listed } } },
+  );
   const cases: readonly (readonly [string, View, boolean])[] = [
     ['a leftover', left(), true],
     ['a followed slot', aView('beta'), false],
@@ -156,7 +166,8 @@ describe('dropping what nobody follows (S4)', () => {
       left({}, { config: aConfig({ slots: new Map(), ignoreSlots: [{ plugin: 'pgoutput' }] }) }),
       false,
     ],
-    ["one of a subscription's first copy", left({ name: 'pg_16389_sync_16384_7300000000000000001' }), false],
+    ["one of a subscription's first copy", left({ name: firstCopy }), false],
+    ['one of a first copy that is lost, and that somebody lists', listedFirstCopy, false],
     ['one that PostgreSQL keeps', left({ synced: true }), false],
     ['drop_extra_slots off', left({}, { config: aConfig({ slots: new Map() }, { dropExtraSlots: false }) }), false],
     ['in pause', left({}, { config: aConfig({ slots: new Map(), pause: true }) }), false],
