@@ -1,4 +1,5 @@
 import type { Bid } from '../../domain/lead.ts';
+import { boundByEarlierRun, boundInRace } from '../../view/failsafe.ts';
 import { hasLeaseLeft, lockDelayMs, mayWrite } from '../../view/lease.ts';
 import { configOf, freshLook, ownUpstream, sessionId } from '../../view/select.ts';
 import type { View } from '../../view/view.ts';
@@ -43,7 +44,7 @@ function waitsBecause(view: View, own: Bid): string | null {
   const sinceMs = view.nowMs - (view.memory.lead.vacant?.sinceMs ?? view.nowMs);
   if (view.consul.contact.kind !== 'good') return 'Consul does not answer';
   if (!hasLeaseLeft(view)) return 'too little is left of the lease';
-  return formerLives(view, sinceMs) ?? othersTurn(view, own, sinceMs);
+  return boundInRace(view) ?? formerLives(view, sinceMs) ?? othersTurn(view, own, sinceMs);
 }
 
 /**
@@ -59,6 +60,8 @@ function formerLives(view: View, sinceMs: number): string | null {
     const after = key.value.extras.bid?.after ?? -1;
     return after >= (view.memory.lead.vacant?.after ?? 0) ? null : `${former}, who led last, may still accept writes`;
   }
+  const bound = boundByEarlierRun(view);
+  if (bound !== null) return bound;
   const isPaused = configOf(view).pause && view.consul.keys?.failover?.value?.force !== true;
   if (isPaused) return `${former}, who led last, may still accept writes: nobody stops it while the cluster is paused`;
   // The key that would tell whom it streams from is gone with the former leader's session.
