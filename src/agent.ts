@@ -28,6 +28,7 @@ import { laneOf } from './domain/action.ts';
 import type { AgentRequest } from './domain/request.ts';
 import type { Turn } from './plan/plan.ts';
 import { plan } from './plan/plan.ts';
+import type { Peers } from './peer/port.ts';
 import type { Lifeline, ManagedServer } from './postgres/managed-port.ts';
 import type { LocalServer } from './postgres/port.ts';
 import { lanes } from './rx/lanes.ts';
@@ -45,9 +46,10 @@ import { keepSession } from './watch/session.ts';
 export interface AgentPorts {
   readonly consul: ConsulPort;
   readonly server: LocalServer;
-  /** Both null where slotkeeper does not manage the server (`ha: observe`). */
+  /** All three null where slotkeeper does not manage the server (`ha: observe`). */
   readonly managed: ManagedServer | null;
   readonly lifeline: Lifeline | null;
+  readonly peers: Peers | null;
   /** What operators ask of this member. */
   readonly requests$: Observable<AgentRequest>;
   /** What reading the agent's file again came to. */
@@ -80,12 +82,15 @@ export interface LearntTurn extends Turn {
  */
 export function agent(settings: AgentSettings, ports: AgentPorts, stop$: Observable<unknown>): Observable<LearntTurn> {
   return defer(() => {
-    const { consul, server, managed, clock, random } = ports;
+    const { consul, server, managed, peers, clock, random } = ports;
     const { self, keys } = settings;
     const first = initialView(self, clock.monotonicMs(), clock.wallMs());
     const turns$ = new Subject<Turn>();
     const running$ = turns$.pipe(takeUntil(stop$));
-    const executors = createExecutors({ consul, server, managed, keys, member: self.name, service: settings.service });
+    const executors = createExecutors({
+      ...{ consul, server, managed, peers, keys },
+      ...{ member: self.name, service: settings.service },
+    });
     const guard = guardKeeper(ports.lifeline);
     const now = (): { atMs: number; wallMs: number } => ({ atMs: clock.monotonicMs(), wallMs: clock.wallMs() });
 

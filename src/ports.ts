@@ -9,6 +9,7 @@ import { memberKey, scopeKeys } from './consul/keys.ts';
 import { createLifeline } from './lifeline/lifeline.ts';
 import { createLocalServer } from './postgres/local-server.ts';
 import { createManagedServer } from './postgres/managed/managed-server.ts';
+import { createPeers } from './peer/client.ts';
 import type { Lifeline } from './postgres/managed-port.ts';
 import type { ManagedServerSettings } from './postgres/managed/settings.ts';
 import { defaultTimeouts, type ServerTimeouts } from './postgres/settings.ts';
@@ -60,6 +61,7 @@ export function openPorts(config: AgentConfig, latest: () => AgentConfig = () =>
         ? null
         : createManagedServer(managedSettings, () => managedServerSettings(latest()) ?? managedSettings),
     lifeline: null,
+    peers: config.managed === null ? null : createPeers(config.managed.peers),
     requests$: NEVER,
     reloads$: NEVER,
     clock: systemClock,

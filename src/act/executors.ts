@@ -7,9 +7,11 @@ import { memberKey } from '../consul/keys.ts';
 import type { CheckSpec, ConsulPort, ServiceSpec, TxnOperation } from '../consul/port.ts';
 import type { ServiceState } from '../domain/service.ts';
 import { templatePlugin } from '../domain/template.ts';
-import { encodeSync, encodeTerms } from '../consul/codec/lead.ts';
+import { encodeFailsafe, encodeSync, encodeTerms } from '../consul/codec/lead.ts';
+import type { Peers } from '../peer/port.ts';
 import type { ManagedServer } from '../postgres/managed-port.ts';
 import type { LocalServer } from '../postgres/port.ts';
+import { askOthers } from './failsafe.ts';
 
 /** One function for each kind of action. A kind without one does not compile. */
 export type Executors = {
@@ -35,6 +37,7 @@ export interface ExecutorDeps {
   readonly server: LocalServer;
   /** Null = slotkeeper does not manage the server (`ha: observe`). */
   readonly managed: ManagedServer | null;
+  readonly peers: Peers | null;
   readonly keys: ScopeKeys;
   readonly member: string;
   readonly service: ServiceConfig;
@@ -52,7 +55,7 @@ export class RefusedError extends Error {
 }
 
 /** The executors of a real agent; the simulator runs the same ones on its own ports. */
-export function createExecutors({ consul, server, managed, keys, member, service }: ExecutorDeps): Executors {
+export function createExecutors({ consul, server, managed, peers, keys, member, service }: ExecutorDeps): Executors {
   const transact = async (operations: readonly TxnOperation[], key: string, signal: AbortSignal): Promise<Written> => {
     const result = await consul.transact(operations, signal);
     if (result.kind === 'refused') throw new RefusedError(result.why, result.dead);
@@ -243,6 +246,20 @@ export function createExecutors({ consul, server, managed, keys, member, service
       publish(session, [{ key: keys.terms, value: encodeTerms(terms) }], signal),
     publish_sync: ({ session, sync }, signal) =>
       publish(session, [{ key: keys.sync, value: encodeSync(sync) }], signal),
+    publish_failsafe: async ({ session, members, index }, signal) => {
+      const key = keys.failsafe;
+      // What was asked for earlier and comes late changes nothing any more.
+      const write: TxnOperation =
+        members === null
+          ? { verb: 'delete-cas', key, index }
+          : { verb: 'cas', key, value: encodeFailsafe(members), index };
+      const written = await transact([{ verb: 'check-session', key: keys.leader, session }, write], key, signal);
+      return members === null ? null : written;
+    },
+    ask_failsafe: ({ members, call }, signal) => {
+      if (peers === null) throw new Error('slotkeeper does not manage this server');
+      return askOthers(peers, members, call, signal);
+    },
     clear_failover: async ({ index }, signal) => {
       await transact([{ verb: 'delete-cas', key: keys.failover, index }], keys.failover, signal);
       return null;

@@ -3,7 +3,7 @@ import type { ClusterReading } from './cluster.ts';
 import { confirmed } from './confirmation.ts';
 import { exitCodes, type ExitCode } from './exit-code.ts';
 import { UsageError } from './failure.ts';
-import { askMember, MemberError, type MemberReply, type MemberRequest } from './member-rest.ts';
+import { askMember, MemberError, type MemberReply, type MemberRequest } from '../peer/member-rest.ts';
 import type { Terminal } from './terminal.ts';
 
 /** patronictl's words for whom a command is meant. */

@@ -4,7 +4,7 @@ import type { AccessOptions } from '../config/cluster-access.ts';
 import { withCluster, type ClusterReading } from './cluster.ts';
 import { exitCodes, type ExitCode } from './exit-code.ts';
 import { UsageError } from './failure.ts';
-import { askMember } from './member-rest.ts';
+import { askMember } from '../peer/member-rest.ts';
 import { askEach, chooseMembers, meant, type ChosenMember } from './members.ts';
 import type { Terminal } from './terminal.ts';
 

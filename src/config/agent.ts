@@ -20,6 +20,7 @@ import { namespace, segment } from './names.ts';
 import { pathText } from './problems.ts';
 import { bootstrapSection, type BootstrapConfig } from './sections/bootstrap.ts';
 import { consulSection, type ConsulConfig } from './sections/consul.ts';
+import { peerAccess, type RestAccess } from './sections/ctl.ts';
 import { logSection, type LogConfig } from './sections/log.ts';
 import { managedPostgres, type ManagedPostgresConfig } from './sections/managed-postgresql.ts';
 import { managedPostgresSection, postgresSection, type PostgresConfig } from './sections/postgresql.ts';
@@ -57,6 +58,8 @@ export interface ManagedConfig {
   /** Null = this agent makes no cluster where there is none. */
   readonly bootstrap: BootstrapConfig | null;
   readonly watchdog: WatchdogConfig;
+  /** How the other members' REST interfaces are asked (`failsafe_mode`). */
+  readonly peers: RestAccess;
 }
 
 export type LoadedConfig = { readonly config: AgentConfig } | { readonly problems: readonly Problem[] };
@@ -167,6 +170,7 @@ const managed = (remote: readonly string[]) =>
       postgresql: bothPostgres(remote),
       bootstrap: optional(bootstrapSection, null),
       watchdog: watchdogSection,
+      ctl: anything,
     },
     'tell',
   );
@@ -176,8 +180,11 @@ const managedFile: Field<AgentFile> = (file, place) => {
   const read = managed(isMap(file) ? remoteMethodNames(file) : [])(file, place);
   if (read === wrong) return wrong;
   const { scope, namespace, name, consul, restapi, postgresql, tags, log, bootstrap, watchdog } = read;
+  const ctl = isMap(file) ? ownValue(file, 'ctl') : null;
+  const peers = peerAccess(restapi)(ctl, child(place, 'ctl'));
+  if (peers === wrong) return wrong;
   return {
     ...{ scope, namespace, name, ha: 'manage', consul, restapi, postgresql: postgresql.any, tags, log },
-    managed: { postgresql: postgresql.managed, bootstrap, watchdog },
+    managed: { postgresql: postgresql.managed, bootstrap, watchdog, peers },
   };
 };

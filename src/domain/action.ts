@@ -1,4 +1,5 @@
 import type { HistoryEntry, Member, SlotHistoryEntry, Status } from './cluster.ts';
+import type { FailsafeAnswer, FailsafeCall } from './failsafe.ts';
 import type { PendingRestart, RestartReason, ServerPlan } from './managed.ts';
 import type { SyncState, Term, Upstream } from './lead.ts';
 import type { CopyRequest, CopyResult, Ledger } from './local.ts';
@@ -93,6 +94,16 @@ export interface ActionKinds {
   publish_config: { fields: { session: string; text: string }; result: Written };
   publish_terms: { fields: { session: string; terms: readonly Term[] }; result: Written };
   publish_sync: { fields: { session: string; sync: SyncState }; result: Written };
+  /** Who has to be asked without Consul, by name, with their URLs: only if the key still is what was read; null = nobody is. */
+  publish_failsafe: {
+    fields: { session: string; members: ReadonlyMap<string, string> | null; index: number };
+    result: Written | null;
+  };
+  /** Asks every other member whether this leader may go on without Consul (L11). */
+  ask_failsafe: {
+    fields: { term: number; ttlSeconds: number; members: ReadonlyMap<string, string>; call: FailsafeCall };
+    result: ReadonlyMap<string, FailsafeAnswer>;
+  };
   /** An operator's request is done or void: only if it still is the one that was read. */
   clear_failover: { fields: { index: number }; result: null };
 
@@ -178,6 +189,7 @@ export function laneOf(action: Action): string {
     case 'publish_config':
     case 'publish_terms':
     case 'publish_sync':
+    case 'publish_failsafe':
     case 'clear_failover':
       return 'consul:leader';
     case 'claim_initialize':
@@ -210,6 +222,8 @@ export function laneOf(action: Action): string {
       return 'settings';
     case 'log_standby_snapshot':
       return 'snapshot';
+    case 'ask_failsafe':
+      return 'failsafe';
     case 'checkpoint':
       // Not the server's: it may take minutes, in which the server can still be fenced.
       return 'checkpoint';

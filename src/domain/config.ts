@@ -76,7 +76,7 @@ export interface LeadConfig {
    * lease allows.
    */
   readonly primaryStopTimeout: number;
-  /** Read, and reported as not supported. */
+  /** Without Consul the primary goes on as long as every other member agrees (L11). */
   readonly failsafeMode: boolean;
   readonly checkTimeline: boolean;
   readonly synchronousMode: boolean;

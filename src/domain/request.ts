@@ -1,3 +1,4 @@
+import type { FailsafeCall } from './failsafe.ts';
 import type { RestartRequest } from './lead.ts';
 
 /**
@@ -16,6 +17,8 @@ export type AgentRequest = { readonly id: number } & (
       /** Copy from the leader, whoever else could be copied from. */
       readonly fromLeader: boolean;
     }
+  /** A leader that can't reach Consul asks whether it may go on. */
+  | { readonly kind: 'failsafe'; readonly call: FailsafeCall }
 );
 
 /** What became of a request. */

@@ -52,6 +52,8 @@ const backoffOf: Readonly<Record<ActionKind, BackoffPolicy>> = {
   publish_config: consulBackoff,
   publish_terms: consulBackoff,
   publish_sync: consulBackoff,
+  publish_failsafe: consulBackoff,
+  ask_failsafe: promptBackoff,
   clear_failover: consulBackoff,
   bootstrap: processBackoff,
   clone: processBackoff,

@@ -18,6 +18,7 @@ import {
   isTransient,
   physicalSlots,
 } from '../view/select.ts';
+import { toldPosition } from '../view/acceptance.ts';
 import type { View } from '../view/view.ts';
 import { hasRoom, roomProblem } from './budget.ts';
 import type { Intent } from './intent.ts';
@@ -119,7 +120,8 @@ function targetOf(view: View, look: ServerLook, name: string): Lsn | null {
   const published = look.role === 'standby' ? currentStatus(view.consul.keys)?.slots.get(name) : undefined;
   const isShared = ofMembers.length > 1;
   if (isShared && ofMembers.includes(null)) return null;
-  const known = [...ofMembers, published ?? null].filter((lsn) => lsn !== null);
+  const told = look.role === 'standby' ? toldPosition(view, name, null) : null;
+  const known = [...ofMembers, published ?? null, told].filter((lsn) => lsn !== null);
   return known.length === 0 ? null : minLsn(known.reduce(isShared ? minLsn : maxLsn), here);
 }
 

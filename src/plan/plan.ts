@@ -10,6 +10,7 @@ import { gate } from './gate.ts';
 import { planIdleSlots } from './idle-slots.ts';
 import type { Hold, Intent } from './intent.ts';
 import { act, hold } from './intent.ts';
+import { planFailsafe } from './lead/failsafe.ts';
 import { planLead } from './lead/lead.ts';
 import { planSavedConfig } from './lead/saved-config.ts';
 import { planServer } from './lead/server.ts';
@@ -73,7 +74,9 @@ export function plan(view: View): Plan {
 
 /** Who leads, and what is to be done to the server for it. */
 function planRole(view: View): readonly Intent[] {
-  return view.self.ha === 'manage' ? [...planLead(view), ...planServer(view)] : planLeadership(view);
+  return view.self.ha === 'manage'
+    ? [...planFailsafe(view), ...planLead(view), ...planServer(view)]
+    : planLeadership(view);
 }
 
 /** What is to be changed on this server: nothing at all where slotkeeper cannot do its work (S7). */

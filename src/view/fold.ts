@@ -3,7 +3,9 @@ import type { Action, Outcome } from '../domain/action.ts';
 import { keyOf, laneOf } from '../domain/action.ts';
 import type { ClusterKeys } from '../domain/cluster.ts';
 import type { Problem } from '../domain/problem.ts';
+import type { AgentRequest } from '../domain/request.ts';
 import type { ServerLook } from '../domain/server.ts';
+import { failsafeAfterRequest } from './failsafe.ts';
 import {
   leadAfterDisk,
   leadAfterLook,
@@ -127,7 +129,7 @@ function learn(view: View, observation: Observation): View {
         requestsAfterOutcome(view.memory.requests, observation.outcome),
       );
     case 'request':
-      return withRequests(view, requestsAfterRequest(view, observation.request));
+      return withRequest(view, observation.request);
     case 'reloaded':
       return withReloaded(view, observation.self, observation.problems);
     case 'problem': {
@@ -228,6 +230,13 @@ function withReloaded(view: View, self: Self | null, problems: readonly Problem[
 /** The codes of all that is ever told of the agent's file after its start. */
 const reloadProblems: readonly string[] = ['agent_file', 'agent_file_kept'];
 
+/** What binds this member by its answer is remembered in one step with the answer. */
+function withRequest(view: View, request: AgentRequest): View {
+  const failsafe = failsafeAfterRequest(view, request);
+  const asked = withRequests(view, requestsAfterRequest(view, request));
+  return { ...asked, memory: { ...asked.memory, lead: { ...asked.memory.lead, failsafe } } };
+}
+
 function withStarted(view: View, action: Action): View {
   const running = new Map(view.running).set(laneOf(action), { action, sinceMs: view.nowMs });
   const memory = { ...memoryAfterStart(view, action), lead: leadAfterStart(view, action) };
@@ -279,6 +288,8 @@ function failureAfter(view: View, outcome: Extract<Outcome, { kind: 'failed' }>)
 
 /** What has to be observed before the action's lane is used again; null = nothing, or it has been seen already. */
 function effectOf(view: View, outcome: Outcome): Unconfirmed | null {
+  // Nothing here shows what the others were asked.
+  if (outcome.kind === 'done' && outcome.done.action.kind === 'ask_failsafe') return null;
   const sinceMs = view.nowMs;
   const seenIndex = view.consul.keys?.index ?? 0;
   if (outcome.kind === 'failed' && outcome.failure.refused) {

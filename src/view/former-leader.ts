@@ -1,3 +1,4 @@
+import { boundByEarlierRun } from './failsafe.ts';
 import { configOf, freshLook, ownUpstream } from './select.ts';
 import type { View } from './view.ts';
 
@@ -15,6 +16,8 @@ export function formerLeaderLives(view: View): string | null {
     const after = key.value.extras.bid?.after ?? -1;
     return after >= (vacant?.after ?? 0) ? null : `${former}, who led last, may still accept writes`;
   }
+  const bound = boundByEarlierRun(view);
+  if (bound !== null) return bound;
   const isPaused = configOf(view).pause && view.consul.keys?.failover?.value?.force !== true;
   if (isPaused) return `${former}, who led last, may still accept writes: nobody stops it while the cluster is paused`;
   // The key that would tell whom it streams from is gone with the former leader's session.

@@ -3,10 +3,11 @@ import { leaderName } from '../domain/cluster.ts';
 import type { DiskState, NotesOnDisk } from '../domain/disk.ts';
 import type { PendingRestart } from '../domain/managed.ts';
 import type { ServerLook } from '../domain/server.ts';
+import { boundInRace, failsafeAfterOutcome, failsafeAfterStart, noFailsafe, withoutIdleAgreement } from './failsafe.ts';
 import { formerLeaderLives } from './former-leader.ts';
 import { memberSlotsAfter } from './member-slots.ts';
 import { configOf, freshLook, sessionId } from './select.ts';
-import { heldTerm, leadingTerm, leaseDeadlineMs, letsWrite, lifelineGraceMs, mayWrite } from './lease.ts';
+import { heldTerm, leadDeadlineMs, leadingTerm, letsWrite, lifelineGraceMs, mayWrite } from './lease.ts';
 import { standbyClusterOf } from './standby-cluster.ts';
 import type { LeadMemory, View } from './view.ts';
 
@@ -36,12 +37,13 @@ export function noLeadMemory(nowMs: number): LeadMemory {
     followed: null,
     synchronous: new Map(),
     memberSlots: new Map(),
+    failsafe: noFailsafe(nowMs),
   };
 }
 
 /** What an action that begins changes. */
 export function leadAfterStart(view: View, action: Action): LeadMemory {
-  const { lead } = view.memory;
+  const lead = { ...view.memory.lead, failsafe: failsafeAfterStart(view, action) };
   const term = heldTerm(view);
   if (action.kind === 'release_leader' && term !== null && action.session === sessionId(view)) {
     // From the moment on in which it is asked for: the answer may never come.
@@ -61,7 +63,7 @@ function offerOf(view: View): LeadMemory['offered'] {
 
 /** What an action that has ended, well or not, changes. */
 export function leadAfterOutcome(view: View, outcome: Outcome): LeadMemory {
-  const { lead } = view.memory;
+  const lead = { ...view.memory.lead, failsafe: failsafeAfterOutcome(view, outcome) };
   const action = outcome.kind === 'done' ? outcome.done.action : outcome.action;
   // Also when it failed: how far it came is not known.
   const next = letsWrite(action) ? { ...lead, mayWriteSinceMs: view.nowMs } : lead;
@@ -163,18 +165,27 @@ export function rememberLead(before: View, view: View): View {
     synchronous: synchronousAfter(view),
     memberSlots: memberSlotsAfter(view),
   };
-  return withGuard(withVacancy({ ...view, memory: { ...view.memory, lead } }));
+  const led = { ...view, memory: { ...view.memory, lead } };
+  const failsafe = withoutIdleAgreement(led);
+  return withGuard(withVacancy({ ...led, memory: { ...led.memory, lead: { ...lead, failsafe } } }));
 }
 
 function deposedAfter(before: View, view: View): LeadMemory['deposed'] {
   const { deposed } = view.memory.lead;
-  const term = heldTerm(before);
+  const { agreement } = before.memory.lead.failsafe;
+  const term = heldTerm(before) ?? agreement?.term ?? null;
   if (term === null || term === deposed?.term) return deposed;
-  const deadlineMs = leaseDeadlineMs(before);
+  const deadlineMs = leadDeadlineMs(before, term);
   if (deadlineMs === null || view.nowMs >= deadlineMs) return { term, why: 'lease' };
-  if (sessionId(view) !== sessionId(before)) return { term, why: 'session' };
   const was = before.consul.keys?.leader ?? null;
   const is = view.consul.keys?.leader ?? null;
+  if (agreement?.term === term && view.nowMs < agreement.deadlineMs) {
+    // Session and key may be gone when Consul comes back: by their word nobody else takes the key meanwhile.
+    const holder = is?.session ?? null;
+    const isAnothers = holder !== null && holder !== was?.session && holder !== sessionId(view);
+    return isAnothers ? { term, why: 'key' } : deposed;
+  }
+  if (sessionId(view) !== sessionId(before)) return { term, why: 'session' };
   // Somebody who writes over the key takes neither the lock nor the lease from us; one who deletes it does.
   const isSame = is !== null && is.session === was?.session && is.createIndex === was.createIndex;
   return isSame ? deposed : { term, why: 'key' };
@@ -202,7 +213,8 @@ function withVacancy(before: View): View {
   const isSame = isVacant && lead.vacant?.sinceMs === sinceMs && lead.vacant.after === after;
   const vacant = isSame ? lead.vacant : isVacant ? { sinceMs, after } : null;
   const view = { ...before, memory: { ...before.memory, lead: { ...lead, vacant } } };
-  const openSinceMs = isVacant && formerLeaderLives(view) === null ? (lead.openSinceMs ?? before.nowMs) : null;
+  const isOpen = isVacant && boundInRace(view) === null && formerLeaderLives(view) === null;
+  const openSinceMs = isOpen ? (lead.openSinceMs ?? before.nowMs) : null;
   const isKeyDelayed = isVacant && lead.isKeyDelayed;
   return { ...view, memory: { ...view.memory, lead: { ...view.memory.lead, openSinceMs, isKeyDelayed } } };
 }
@@ -214,8 +226,9 @@ function withVacancy(before: View): View {
 function withGuard(view: View): View {
   const { lead } = view.memory;
   const term = leadingTerm(view);
-  const deadlineMs = leaseDeadlineMs(view);
-  const session = sessionId(view);
+  const deadlineMs = term === null ? null : leadDeadlineMs(view, term);
+  // Without Consul the session is gone, or will be; the key is still to be given back in its name.
+  const session = heldTerm(view) === term ? sessionId(view) : (lead.guard?.session ?? null);
   // The leader of a standby cluster lets nobody write: there is nothing to fence.
   const isWritten = standbyClusterOf(view) === null || mayWrite(view);
   // In pause nothing is stopped, so that Consul can be worked on: what that gives up is in plan/SPEC.md.

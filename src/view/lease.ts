@@ -35,14 +35,34 @@ export function heldTerm(view: View): number | null {
 }
 
 /**
- * The term in which this member leads now (L1): the key is held by its present session, the lease is good, and the term is
- * not one that was over before, whatever answers have come since. Null = it does not lead.
+ * The term in which this member leads by its lease (L1): the key is held by its present session, the lease is good, and the
+ * term is not one that was over before, whatever answers have come since. Null = it does not.
  */
-export function leadingTerm(view: View): number | null {
+export function leasedTerm(view: View): number | null {
   const term = heldTerm(view);
   const deadlineMs = leaseDeadlineMs(view);
   if (term === null || deadlineMs === null || view.nowMs >= deadlineMs) return null;
   return term === view.memory.lead.deposed?.term ? null : term;
+}
+
+/** The term in which this member goes on without Consul, since all others have agreed to it (L11); null = it does not. */
+export function agreedTerm({ nowMs, memory: { lead } }: View): number | null {
+  const { agreement } = lead.failsafe;
+  if (agreement === null || nowMs >= agreement.deadlineMs) return null;
+  return agreement.term === lead.deposed?.term ? null : agreement.term;
+}
+
+/** The term in which this member leads now, by its lease or by the agreement of all others; null = it does not lead. */
+export function leadingTerm(view: View): number | null {
+  return leasedTerm(view) ?? agreedTerm(view);
+}
+
+/** When this member stops to lead in that term unless its session is renewed or the others agree anew; null = neither. */
+export function leadDeadlineMs(view: View, term: number): number | null {
+  const { agreement } = view.memory.lead.failsafe;
+  const leaseMs = heldTerm(view) === term ? leaseDeadlineMs(view) : null;
+  const agreedMs = agreement?.term === term ? agreement.deadlineMs : null;
+  return leaseMs === null || agreedMs === null ? (leaseMs ?? agreedMs) : Math.max(leaseMs, agreedMs);
 }
 
 /** Whether enough of the lease is left to begin what lets the server accept writes. */

@@ -4,6 +4,7 @@ import type { RestartRequest } from '../domain/lead.ts';
 import type { AgentRequest, RequestOutcome } from '../domain/request.ts';
 import { readTimestamp } from '../domain/timestamp.ts';
 import { versionNumberOf } from '../domain/version.ts';
+import { objectionTo } from './failsafe.ts';
 import { configOf, freshLook, holdsLeader } from './select.ts';
 import type { RequestMemory, View } from './view.ts';
 
@@ -47,6 +48,10 @@ export function requestsAfterRequest(view: View, request: AgentRequest): Request
       if (unfitFor(view, restart)) return refuse(unsatisfied);
       if (busy !== null) return refuse(`${busy} already in progress`);
       return { ...requests, restart: asked(request.id, restart, view) };
+    }
+    case 'failsafe': {
+      const why = objectionTo(view, request.call);
+      return why === null ? answer({ kind: 'accepted' }) : refuse(why);
     }
     case 'reinitialize': {
       const why = cannotReinitialize(view) ?? (request.force ? null : inProgress(busyWith(view)));

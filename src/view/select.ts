@@ -8,6 +8,7 @@ import type { ServerLook } from '../domain/server.ts';
 import type { LogicalSlot, PhysicalSlot, Slot } from '../domain/slot.ts';
 import { tableSyncSlotPattern } from '../domain/slot.ts';
 import { isTemplateName } from '../domain/template.ts';
+import { toldPosition } from './acceptance.ts';
 import type { View } from './view.ts';
 
 /** The cluster's configuration; while it has none, what whoever makes the cluster would give it. */
@@ -96,10 +97,12 @@ export const followedSlots = onceForEach((view: View): readonly FollowedSlot[] |
   if (status?.extras == null) return null;
   const followed: FollowedSlot[] = [];
   for (const [name, report] of status.extras.logical) {
-    const position = status.slots.get(name);
+    const published = status.slots.get(name);
     // What somebody else wrote there all the same is nobody's to follow.
-    const isNever = isTemplateName(name) || tableSyncSlotPattern.test(name);
-    if (position !== undefined && !isNever) followed.push({ name, report, position });
+    if (published === undefined || isTemplateName(name) || tableSyncSlotPattern.test(name)) continue;
+    // The leader asks whether it may go on without Consul, and says where its slots are.
+    const told = toldPosition(view, name, report.incarnation);
+    followed.push({ name, report, position: told !== null && told > published ? told : published });
   }
   return followed.sort((a, b) => (a.name < b.name ? -1 : 1));
 });

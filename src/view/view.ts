@@ -1,6 +1,7 @@
 import type { ClusterKeys, Member, SlotHistoryEntry, Status } from '../domain/cluster.ts';
 import type { DynamicConfig, Tags } from '../domain/config.ts';
 import type { DiskState, TermOnDisk } from '../domain/disk.ts';
+import type { FailsafeMemory } from '../domain/failsafe.ts';
 import type { Ledger, TimelineSwitch } from '../domain/local.ts';
 import type { Lsn } from '../domain/lsn.ts';
 import type { Problem } from '../domain/problem.ts';
@@ -311,6 +312,7 @@ export interface LeadMemory {
   readonly synchronous: ReadonlyMap<string, Lsn>;
   /** The other members' physical slots, and when each member was last there (`member-slots.ts`). */
   readonly memberSlots: ReadonlyMap<string, number>;
+  readonly failsafe: FailsafeMemory;
 }
 
 export interface Memory {

@@ -187,6 +187,7 @@ export class World {
       clock: virtualClock(time, life, this.random.int(1_000, 1_000_000)),
       random: random.next,
       managed: null,
+      peers: null,
       lifeline: null,
       requests$: NEVER,
       reloads$: NEVER,

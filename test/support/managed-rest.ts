@@ -124,6 +124,11 @@ export async function managedRest({
       state.transact('somebody', [{ verb: 'delete', key: names.prefix + path }]);
       learn({ kind: 'keys', keys: read() });
     },
+    /** The server here is looked at, so that it is known for what it is. */
+    look: (): void => {
+      const { look } = view.local;
+      if (look !== null) learn({ kind: 'look', startedAtMs: view.nowMs + 1, look }, 2);
+    },
     lead: (member: string): void => {
       lead(member);
       learn({ kind: 'keys', keys: read() });

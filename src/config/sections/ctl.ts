@@ -1,6 +1,19 @@
-import { child, isMap, object, optional, ownValue, bool, secret, text, wrong, type Place } from '../field.ts';
+import {
+  child,
+  isMap,
+  object,
+  optional,
+  ownValue,
+  bool,
+  secret,
+  text,
+  wrong,
+  type Field,
+  type Place,
+} from '../field.ts';
+import type { RestConfig } from './restapi.ts';
 
-/** How a command talks to the members' REST interfaces. */
+/** How a command, or another member, talks to the members' REST interfaces. */
 export interface RestAccess {
   /** For what changes something; null = none are known. */
   readonly credentials: { readonly username: string; readonly password: string } | null;
@@ -31,6 +44,27 @@ const section = object(
   },
   'tell',
 );
+
+/**
+ * How this member talks to the others: as `ctl` says, else as its own REST interface is asked. As in Patroni a certificate is
+ * verified only where an authority is named: members know each other by Consul.
+ */
+export const peerAccess =
+  (rest: RestConfig): Field<RestAccess> =>
+  (value, place) => {
+    const read = section(value ?? {}, place);
+    if (read === wrong) return wrong;
+    const caFile = read.cacert ?? rest.tls?.caFile ?? null;
+    const own = read.certfile === null ? rest.tls : null;
+    return {
+      credentials: read.authentication ?? rest.authentication,
+      insecure: read.insecure || caFile === null,
+      caFile,
+      certFile: own?.certFile ?? read.certfile,
+      keyFile: own === null ? read.keyfile : own.keyFile,
+      keyPassword: own === null ? read.keyfile_password : own.keyPassword,
+    };
+  };
 
 /** The section `ctl` of a whole configuration file, with what `restapi` says where `ctl` does not, as in patronictl. */
 export function restAccess(whole: unknown, place: Place): RestAccess | typeof wrong {

@@ -1,3 +1,4 @@
+import { boundBecause, unlistedBecause } from '../../view/failsafe.ts';
 import { hasLeaseLeft } from '../../view/lease.ts';
 import { configOf, freshLook, holdsLeader, sessionId } from '../../view/select.ts';
 import type { View } from '../../view/view.ts';
@@ -27,7 +28,7 @@ export function cannotLeadOn(view: View): string | null {
   if (!pause && deposed !== null && (deposed.why === 'lease' || deposed.why === 'session')) {
     return 'its lease ran out: it has to be stopped before it may lead again';
   }
-  const refusal = refusalOf(view);
+  const refusal = refusalOf(view) ?? boundBecause(view) ?? unlistedBecause(view);
   if (refusal !== null) return refusal;
   const last = view.consul.keys?.terms?.value?.at(-1) ?? null;
   if (last !== null && last.leader !== view.self.name) return `${last.leader} has led since`;

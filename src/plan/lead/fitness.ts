@@ -1,6 +1,7 @@
 import type { Lsn } from '../../domain/lsn.ts';
 import { formatLsn } from '../../domain/lsn.ts';
 import type { ServerLook } from '../../domain/server.ts';
+import { unlistedBecause } from '../../view/failsafe.ts';
 import { mayWrite } from '../../view/lease.ts';
 import { configOf, freshLook } from '../../view/select.ts';
 import type { View } from '../../view/view.ts';
@@ -19,7 +20,7 @@ export function unfitBecause(view: View): string | null {
   const look = freshLook(view);
   if (look === null) return 'its server does not run';
   if (look.role === 'primary' || mayWrite(view)) return 'its server is not known to be a standby';
-  const why = refusalOf(view) ?? conflictOfStandby(view) ?? tagged(view) ?? paused(view);
+  const why = refusalOf(view) ?? conflictOfStandby(view) ?? unlistedBecause(view) ?? tagged(view) ?? paused(view);
   return why ?? failedPromotion(view) ?? handedOver(view) ?? behind(view, look);
 }
 

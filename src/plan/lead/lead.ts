@@ -5,6 +5,7 @@ import type { Intent } from '../intent.ts';
 import { act, hold } from '../intent.ts';
 import { isTakenByAnother } from '../leadership.ts';
 import { planPrimaryAcquires } from './acquire.ts';
+import { planFailsafeKey } from './failsafe.ts';
 import { planFormerRun } from './former-run.ts';
 import { planPromotion } from './promote.ts';
 import { planRace } from './race.ts';
@@ -37,6 +38,7 @@ export function planLead(view: View): readonly Intent[] {
   return [
     ...planTerms(view),
     ...planSync(view),
+    ...planFailsafeKey(view),
     ...planPromotion(view),
     ...planTermRecord(view),
     ...planInitialize(view, session),

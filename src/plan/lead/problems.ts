@@ -5,6 +5,7 @@ import { configOf, freshLook } from '../../view/select.ts';
 import type { View } from '../../view/view.ts';
 import { foreignBecause } from '../refusal.ts';
 import { remedyFor } from './diverged.ts';
+import { failsafeProblems } from './failsafe.ts';
 import { standingOnDisk } from './line.ts';
 
 /** What keeps this member from leading or following, and a person can mend (`ha: manage`). */
@@ -79,12 +80,4 @@ function restartProblems({ memory: { lead } }: View): readonly Problem[] {
   if (lead.pendingRestart.size === 0) return [];
   const what = `settings wait for a restart of the server: ${[...lead.pendingRestart.keys()].join(', ')}`;
   return [{ code: 'pending_restart', severity: 'warning', what, fix: 'slotkeeper restart' }];
-}
-
-/** Who asks for it counts on a primary that goes on without Consul: here it is stopped at the end of its lease all the same. */
-function failsafeProblems(view: View): readonly Problem[] {
-  if (!configOf(view).lead.failsafeMode) return [];
-  const what = 'failsafe_mode is not supported: without Consul the primary stops when its lease ends';
-  const fix = 'slotkeeper edit-config: take failsafe_mode away, and make ttl as long as Consul may be gone';
-  return [{ code: 'failsafe_mode_unsupported', severity: 'warning', what, fix }];
 }

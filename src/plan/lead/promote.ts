@@ -1,3 +1,4 @@
+import { boundBecause } from '../../view/failsafe.ts';
 import { hasLeaseLeft, leadingTerm } from '../../view/lease.ts';
 import { freshLook, sessionId } from '../../view/select.ts';
 import { standbyClusterOf } from '../../view/standby-cluster.ts';
@@ -35,5 +36,5 @@ function newestTaken(view: View): number {
 export function waitsToWrite(view: View, term: number): string | null {
   if (!isListed(view, term)) return `term ${term} is not listed yet`;
   if (!isSyncReady(view)) return 'the key sync does not name this leader alone yet';
-  return hasLeaseLeft(view) ? null : 'too little is left of the lease';
+  return boundBecause(view) ?? (hasLeaseLeft(view) ? null : 'too little is left of the lease');
 }

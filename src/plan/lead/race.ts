@@ -1,4 +1,5 @@
 import type { Bid } from '../../domain/lead.ts';
+import { boundInRace } from '../../view/failsafe.ts';
 import { formerLeaderLives } from '../../view/former-leader.ts';
 import { hasLeaseLeft, lockDelayMs, mayWrite } from '../../view/lease.ts';
 import { configOf, freshLook, sessionId } from '../../view/select.ts';
@@ -44,7 +45,7 @@ export function planRace(view: View): readonly Intent[] {
 function waitsBecause(view: View, own: Bid): string | null {
   if (view.consul.contact.kind !== 'good') return 'Consul does not answer';
   if (!hasLeaseLeft(view)) return 'too little is left of the lease';
-  return formerLeaderLives(view) ?? othersTurn(view, own);
+  return boundInRace(view) ?? formerLeaderLives(view) ?? othersTurn(view, own);
 }
 
 interface Rival {

@@ -1,6 +1,7 @@
 import { leaderName } from '../../domain/cluster.ts';
 import type { DiskState } from '../../domain/disk.ts';
 import type { ServerPlan } from '../../domain/managed.ts';
+import { boundBecause } from '../../view/failsafe.ts';
 import { hasLeaseLeft, leadingTerm } from '../../view/lease.ts';
 import { holdsLeader } from '../../view/select.ts';
 import { standbyClusterOf } from '../../view/standby-cluster.ts';
@@ -51,8 +52,11 @@ function planCluster(view: View, disk: Cluster, plan: ServerPlan): readonly Inte
   const leader = keys === null ? null : leaderName(keys);
   const asStandby = act({ kind: 'start_server', plan, term: null });
   if (holdsLeader(view)) return planLeaders(view, disk, plan);
-  if (leader === view.self.name) return [hold('server', 'an earlier run of this agent still holds the leader key')];
-  if (leader === null) {
+  // Once its own lease is over, nobody can be followed until Consul is back, but it can be read from meanwhile.
+  const isOver = view.memory.lead.deposed?.term === keys?.leader?.modifyIndex;
+  if (leader === view.self.name && !isOver)
+    return [hold('server', 'an earlier run of this agent still holds the leader key')];
+  if (leader === null || leader === view.self.name) {
     // It waits for somebody to compare itself with: as a leader it would undo what was written after it.
     const conflict = termConflict(view, disk.term, disk.control.systemIdentifier);
     return conflict === null ? [asStandby] : [hold('server', `there is no leader, and ${conflict}`)];
@@ -76,6 +80,7 @@ function planLeaders(view: View, disk: Cluster, plan: ServerPlan): readonly Inte
   if (term === null || releaseBecause(view) !== null) return [];
   if (disk.isStandby || standbyClusterOf(view) !== null) return [act({ kind: 'start_server', plan, term: null })];
   if (!isListed(view, term)) return [hold('server', `term ${term} is not listed yet`)];
-  if (!hasLeaseLeft(view)) return [hold('server', 'too little is left of the lease')];
+  const bound = boundBecause(view) ?? (hasLeaseLeft(view) ? null : 'too little is left of the lease');
+  if (bound !== null) return [hold('server', bound)];
   return [act({ kind: 'start_server', plan, term })];
 }

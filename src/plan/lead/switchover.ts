@@ -3,7 +3,7 @@ import type { ServerLook } from '../../domain/server.ts';
 import { positionOf } from '../../domain/server.ts';
 import { slotNameFromMemberName } from '../../domain/slot.ts';
 import { readTimestamp } from '../../domain/timestamp.ts';
-import { leadingTerm } from '../../view/lease.ts';
+import { leasedTerm } from '../../view/lease.ts';
 import { configOf, freshLook, sessionId } from '../../view/select.ts';
 import { standbyClusterOf } from '../../view/standby-cluster.ts';
 import type { View } from '../../view/view.ts';
@@ -63,14 +63,14 @@ function isCheckpointed({ nowMs, memory: { lead } }: View): boolean {
 
 /** Whether the server is being stopped, or has been, to hand over in the present term. */
 export function isHandingOver(view: View): boolean {
-  const term = leadingTerm(view);
+  const term = leasedTerm(view);
   const isBegun = term !== null && view.memory.lead.handover?.term === term;
   return isBegun || verdictOn(view).kind === 'now';
 }
 
 /** The last position, which no look has shown: where the server's last checkpoint ended its WAL. */
 export function planFinalPosition(view: View): readonly Intent[] {
-  const term = leadingTerm(view);
+  const term = leasedTerm(view);
   const session = sessionId(view);
   const { disk } = view.local;
   const status = view.consul.keys?.status?.value ?? null;
@@ -83,7 +83,7 @@ export function planFinalPosition(view: View): readonly Intent[] {
 
 function verdictOn(view: View): Verdict {
   const key = view.consul.keys?.failover ?? null;
-  const term = leadingTerm(view);
+  const term = leasedTerm(view);
   if (key === null || term === null) return { kind: 'none' };
   const look = freshLook(view);
   if (look === null || view.memory.lead.handover?.term === term) return { kind: 'none' };

@@ -1,4 +1,5 @@
 import { leaderName } from '../../domain/cluster.ts';
+import { isFailsafeActive } from '../../view/failsafe.ts';
 import { configOf, freshLook } from '../../view/select.ts';
 import { ageMs } from '../rest/member-status.ts';
 import { isPrimary, isStandbyLeader, isSynchronous, replicationState } from '../rest/standing.ts';
@@ -105,7 +106,9 @@ export const patroniMetrics: readonly Metric[] = [
     '1 while nobody holds the leader key.',
     ({ view }) => view.consul.keys === null || leaderName(view.consul.keys) === null,
   ),
-  single('gauge', 'patroni_failsafe_mode_is_active', '1 while failsafe mode is active.', () => 0),
+  single('gauge', 'patroni_failsafe_mode_is_active', '1 while failsafe mode is active.', ({ view }) =>
+    isFailsafeActive(view),
+  ),
   single(
     'gauge',
     'patroni_postgres_timeline',

@@ -3,6 +3,7 @@ import { scheduledRestartToJson } from '../../consul/codec/restart.ts';
 import { leaderName } from '../../domain/cluster.ts';
 import type { ServerLook } from '../../domain/server.ts';
 import { checkStateOf } from '../../domain/check.ts';
+import { isFailsafeActive } from '../../view/failsafe.ts';
 import { configOf, freshLook } from '../../view/select.ts';
 import type { Contact, View } from '../../view/view.ts';
 import { plain } from '../plain.ts';
@@ -25,6 +26,7 @@ export function memberStatus(moment: Moment): Readonly<Record<string, unknown>> 
     ...(isSynchronous(moment).kind === 'yes' && look?.role === 'standby' ? { sync_standby: true } : {}),
     ...(configOf(view).pause ? { pause: true } : {}),
     ...(keys === null || leaderName(keys) === null ? { cluster_unlocked: true } : {}),
+    ...(isFailsafeActive(view) ? { failsafe_mode_is_active: true } : {}),
     dcs_last_seen: Math.floor(
       (moment.nowWallMs - (ageMs(view.consul.contact, moment.nowMs) ?? moment.nowWallMs)) / 1_000,
     ),

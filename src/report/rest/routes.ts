@@ -2,10 +2,11 @@ import { answerCluster, answerHistory } from './cluster.ts';
 import type { CommandTools } from './command.ts';
 import { answerConfig, patchConfig, putConfig, type ConfigStore } from './config.ts';
 import type { Answer, Moment } from './answer.ts';
+import { answerFailsafe, postFailsafe } from './failsafe.ts';
 import { answerHealth, answerProbe, healthChecks, probes, type HealthCheck } from './health.ts';
 import { memberStatus } from './member-status.ts';
 import { deleteRestart, postRestart } from './restart.ts';
-import { answerFailsafe, postFailsafe, postReinitialize, postReload } from './server-commands.ts';
+import { postReinitialize, postReload } from './server-commands.ts';
 import { answerSlots } from './slots.ts';
 import { deleteSwitchover, postSwitchover } from './switchover.ts';
 
@@ -56,10 +57,7 @@ export function routes({ config, reload, commands, metrics }: RouteOptions): Rea
         },
       },
     ],
-    [
-      '/failsafe',
-      { read: answerFailsafe, write: { POST: { needsBody: true, isForAgents: true, make: postFailsafe } } },
-    ],
+    ['/failsafe', { read: answerFailsafe, ...(commands === null ? {} : { write: { POST: failsafe(commands) } }) }],
     [
       '/metrics',
       {
@@ -73,6 +71,10 @@ export function routes({ config, reload, commands, metrics }: RouteOptions): Rea
     ...(commands === null ? [] : commandResources(commands)),
   ];
   return new Map([...health, ...resources(probes, answerProbe), ...rest]);
+}
+
+function failsafe(tools: CommandTools): Change {
+  return { needsBody: true, isForAgents: true, make: (moment, body) => postFailsafe(tools, moment, body) };
 }
 
 function commandResources(tools: CommandTools): readonly (readonly [string, Resource])[] {

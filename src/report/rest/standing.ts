@@ -1,7 +1,7 @@
 import { leaderName } from '../../domain/cluster.ts';
 import type { SyncState } from '../../domain/lead.ts';
 import { replicationStateOf } from '../../domain/server.ts';
-import { leadingTerm, leaseDeadlineMs } from '../../view/lease.ts';
+import { agreedTerm, leadDeadlineMs, leadingTerm, leaseDeadlineMs } from '../../view/lease.ts';
 import { configOf, freshLook, holdsLeader } from '../../view/select.ts';
 import type { View } from '../../view/view.ts';
 import type { Moment } from './answer.ts';
@@ -53,6 +53,8 @@ function leads(moment: Moment): Standing {
 }
 
 export function holdsLease({ turn: { view }, nowMs }: Moment): Standing {
+  const agreed = agreedTerm(view);
+  if (agreed !== null && nowMs < (leadDeadlineMs(view, agreed) ?? 0)) return yes;
   const { keys } = view.consul;
   if (keys === null) return no('the leader key has not been read yet');
   const leader = leaderName(keys);

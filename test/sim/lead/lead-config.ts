@@ -10,6 +10,7 @@ export interface LeadScopeConfig {
   readonly promotionGuard: 'prefer' | 'require' | 'off';
   readonly checkTimeline: boolean;
   readonly withSlots: boolean;
+  readonly failsafeMode: boolean;
 }
 
 export function someConfig(random: Random): LeadScopeConfig {
@@ -22,6 +23,7 @@ export function someConfig(random: Random): LeadScopeConfig {
     promotionGuard: random.pick(['prefer', 'prefer', 'off']),
     checkTimeline: random.chance(0.3),
     withSlots: random.chance(0.3),
+    failsafeMode: random.chance(0.4),
   };
 }
 
@@ -39,6 +41,7 @@ export function configJson(config: LeadScopeConfig): string {
     synchronous_node_count: config.synchronousNodeCount,
     check_timeline: config.checkTimeline,
     promotion_guard: config.promotionGuard,
+    failsafe_mode: config.failsafeMode,
     slots: config.withSlots ? { orders: { type: 'logical', database: 'app', plugin: 'pgoutput' } } : {},
     postgresql: {
       use_pg_rewind: true,

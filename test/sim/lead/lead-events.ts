@@ -111,10 +111,12 @@ export const hostCutOff = toMember((world, random, member) => {
   if (stream === undefined) return;
   world.trace.add(member.name, 'host is cut off');
   member.consulLink.mode = 'black_hole';
+  member.isAlone = true;
   stream.broken = true;
   world.time.in(someFaultMs(random), () => {
     world.trace.add(member.name, 'host is reached again');
     member.consulLink.mode = 'ok';
+    member.isAlone = false;
     stream.broken = false;
   });
 });
@@ -164,6 +166,15 @@ export const serverIsSlow = toMember((world, random, { name, host }) => {
 export const wallClockJumps = toMember((world, random, member) => {
   member.wallJumpMs = random.pick([-3_600_000, -30_000, 0, 30_000, 86_400_000]);
   world.trace.add(member.name, `wall clock is off by ${member.wallJumpMs} ms`);
+});
+
+/** No other agent reaches this one, whoever else does. */
+export const membersApart = toMember((world, random, member) => {
+  world.trace.add(member.name, 'no other agent reaches it');
+  member.isAlone = true;
+  world.time.in(someFaultMs(random), () => {
+    member.isAlone = false;
+  });
 });
 
 /** Consul's servers are stopped and continued. */

@@ -15,6 +15,7 @@ import {
   hostGone,
   leaderKeyDeleted,
   type LeadEvent,
+  membersApart,
   paused,
   resumed,
   serverDies,
@@ -43,6 +44,7 @@ const events: readonly (readonly [what: string, weight: number, event: LeadEvent
   ['slow servers', 4, serverIsSlow],
   ['clock jumps', 1, wallClockJumps],
   ['Consul frozen', 3, consulFreezes],
+  ['agents apart', 2, membersApart],
   ['Consul leader changes', 2, consulLeaderChanges],
   ['sessions destroyed', 4, sessionDestroyed],
   ['leader keys deleted', 2, leaderKeyDeleted],
@@ -100,7 +102,7 @@ export async function wholeHistory(world: LeadWorld, random: Random, checks: Lea
 
 /** What such a world does when nothing goes wrong any more is not what is looked for. */
 export async function play(world: LeadWorld, random: Random, scene: LeadScene, checks: LeadChecks, run: RunUntil) {
-  world.writeConfig({ ...world.config, ...scene.config });
+  world.writeConfig({ ...world.config, failsafeMode: false, ...scene.config });
   await calm(world, checks, run);
   await run(world.time.nowMs() + random.int(0, 1_500));
   const end = scene.endsWith?.(world) ?? null;
@@ -161,6 +163,7 @@ function heal(world: LeadWorld): void {
   for (const member of world.members) {
     Object.assign(member.consulLink, healthyLink());
     Object.assign(member.serverLink, healthyLink());
+    member.isAlone = false;
     Object.assign(member.host.faults, usualFaults);
     Object.assign(world.cluster.streams.get(member.name) ?? {}, { broken: false, replayEveryPulls: 1 });
     member.process?.thaw();

@@ -100,6 +100,30 @@ export const leadMutants: readonly LeadMutant[] = [
     ],
   },
   {
+    name: 'L11: a member that agreed may lead at once',
+    scene: 'leaderWithoutConsul',
+    finds: ['two primaries', 'lost write'],
+    changes: [
+      {
+        file: 'src/view/failsafe.ts',
+        from: 'return { ...failsafe, acceptance: { call: request.call, untilMs } };',
+        to: 'return { ...failsafe, acceptance: { call: request.call, untilMs: Math.min(0, untilMs) } };',
+      },
+    ],
+  },
+  {
+    name: 'L11: the agreement of a majority is enough',
+    scene: 'leaderWithoutConsul',
+    finds: ['two primaries', 'lost write'],
+    changes: [
+      {
+        file: 'src/view/failsafe.ts',
+        from: 'if (objections.size > 0 ||',
+        to: 'if (objections.size > 1 ||',
+      },
+    ],
+  },
+  {
     name: 'L7: two leaders take one timeline’s number',
     scene: 'leadersThatNeverMet',
     finds: ['divergence'],

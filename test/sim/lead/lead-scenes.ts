@@ -47,6 +47,20 @@ export const leadScenes = {
     },
   },
 
+  /** The leader can't reach Consul; whoever it reaches has its word asked for, and one of them is not reached. */
+  leaderWithoutConsul: {
+    config: { synchronousMode: 'off', failsafeMode: true, promotionGuard: 'off' },
+    lastsMs: 60_000,
+    happens: (world, random) => {
+      const leader = leaderOf(world);
+      if (leader === null) return;
+      leader.consulLink.mode = 'black_hole';
+      const others = othersThan(world, leader);
+      for (const other of others) setStream(world, other, true);
+      if (random.chance(0.5)) random.pick(others).isAlone = true;
+    },
+  },
+
   /** Whoever has all that was acknowledged is gone, and somebody who has not is left. */
   synchronousOnesGone: {
     config: { synchronousMode: 'on', synchronousNodeCount: 1, promotionGuard: 'off' },

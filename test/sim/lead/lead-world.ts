@@ -1,7 +1,8 @@
-import { NEVER } from 'rxjs';
+import { NEVER, Subject } from 'rxjs';
 import type { AgentPorts } from '../../../src/agent.ts';
 import { noTags, type Tags } from '../../../src/domain/config.ts';
 import type { Ledger } from '../../../src/domain/local.ts';
+import type { AgentRequest } from '../../../src/domain/request.ts';
 import { type LocalServer, ServerError } from '../../../src/postgres/port.ts';
 import type { ManagedSelf } from '../../../src/view/view.ts';
 import { healthyLink, type LinkContext, type LinkFaults } from '../link.ts';
@@ -20,6 +21,7 @@ import { withClients } from './lead-look.ts';
 import { configJson, type LeadScopeConfig, someConfig } from './lead-config.ts';
 import { type LifelineMode, SimLifelines } from './sim-lifeline.ts';
 import { simManaged } from './sim-managed.ts';
+import { simPeers } from './sim-peers.ts';
 import { SimProcess } from './sim-process.ts';
 import { Writers } from './writers.ts';
 
@@ -45,6 +47,11 @@ export interface LeadMember {
   readonly tags: Partial<Tags>;
   readonly consulLink: LinkFaults;
   readonly serverLink: LinkFaults;
+  /** No other agent is reached, and none gets here. */
+  isAlone: boolean;
+  /** What others ask of the agent that runs now, and how often they have. */
+  requests$: Subject<AgentRequest>;
+  asked: number;
   /** How far somebody has set the wall clock off. */
   wallJumpMs: number;
   process: SimProcess | null;
@@ -174,17 +181,20 @@ export class LeadWorld {
       newSystemIdentifier: () => this.#newSystemIdentifier(),
     });
     const chance = random.fork();
+    member.requests$ = new Subject();
     const ports: AgentPorts = {
       consul: this.consul.connect(member.name, process, member.consulLink),
       server: this.#localServer(member, process),
       managed,
       lifeline: member.lifeline.connect(process),
+      peers: simPeers(this, member, process, random.fork()),
       clock: process.clock(() => member.wallJumpMs),
       random: chance.next,
-      requests$: NEVER,
+      requests$: member.requests$,
       reloads$: NEVER,
     };
     this.trace.add(member.name, 'agent starts');
+    member.asked = 0;
     member.process = process;
     const settings = agentSettings(member.name, member.tags);
     member.agent = runAgent(
@@ -270,6 +280,9 @@ export class LeadWorld {
       tags: { ...noTags, ...tags },
       consulLink,
       serverLink: healthyLink(),
+      isAlone: false,
+      requests$: new Subject(),
+      asked: 0,
       wallJumpMs: 0,
       process: null,
       agent: null,

@@ -256,8 +256,14 @@ describe('a file for ha: manage', () => {
       'postgresql.recovery_conf.standby_mode',
       'postgresql.pgbackrest.no_leader',
       'watchdog.safety_margin',
-      'ctl',
     ]);
+  });
+
+  it('asks other members as ctl says, else as its own REST interface is asked', () => {
+    const ask = (text: string) => configOf(text).managed.peers;
+    expect(ask(patroniYml)).toMatchObject({ insecure: true });
+    const own = patroniYml.replace('ctl: {insecure: false}', 'ctl: {cacert: /ca.pem, certfile: /own.pem}');
+    expect(ask(own)).toMatchObject({ insecure: false, caFile: '/ca.pem', certFile: '/own.pem', keyFile: null });
   });
 
   it('makes a cluster with initdb unless it says otherwise', () => {

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RestTls } from '../../../src/config/sections/restapi.ts';
 import { isAllowed } from '../../../src/report/rest/allowlist.ts';
 import { CertificateError, loadTls } from '../../../src/report/rest/tls.ts';
-import { askMember } from '../../../src/cli/member-rest.ts';
+import { askMember } from '../../../src/peer/member-rest.ts';
 import { managedRest } from '../../support/managed-rest.ts';
 import { openAccess, startRest } from '../../support/rest.ts';
 import { aTurn } from '../../support/turns.ts';

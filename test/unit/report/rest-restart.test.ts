@@ -105,36 +105,3 @@ describe('POST /reinitialize', () => {
     expect([reply.status, reply.text]).toEqual([503, text]);
   });
 });
-
-describe('/failsafe', () => {
-  const on = { config: { failsafe_mode: true }, keys: { failsafe: '{"alpha":"http://alpha.test:8008/patroni"}' } };
-
-  test('502 where it is off', async () => {
-    const rest = await managedRest(beta);
-    expect((await rest.get('/failsafe')).status).toBe(502);
-    expect((await rest.send('POST', '/failsafe', { name: 'alpha' })).status).toBe(502);
-  });
-
-  test('shows the members', async () => {
-    const rest = await managedRest({ ...beta, ...on });
-    expect((await rest.get('/failsafe')).body).toEqual({ alpha: 'http://alpha.test:8008/patroni' });
-  });
-
-  test('a standby lets the leader go on, and says how far it is', async () => {
-    const rest = await managedRest({ ...beta, ...on });
-    const reply = await rest.send('POST', '/failsafe', { name: 'alpha' });
-    expect([reply.status, reply.text, reply.headers.get('lsn')]).toEqual([200, 'Accepted', '20480']);
-  });
-
-  test('not one that does not lead by what Consul says here', async () => {
-    const rest = await managedRest({ ...beta, ...on });
-    const reply = await rest.send('POST', '/failsafe', { name: 'gamma' });
-    expect([reply.status, reply.text]).toEqual([500, 'alpha leads']);
-  });
-
-  test('a primary lets nobody', async () => {
-    const rest = await managedRest(on);
-    const reply = await rest.send('POST', '/failsafe', { name: 'beta' });
-    expect([reply.status, reply.text]).toEqual([500, 'Running as a leader']);
-  });
-});

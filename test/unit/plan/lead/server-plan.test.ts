@@ -34,13 +34,6 @@ describe('WAL that is kept', () => {
   });
 });
 
-test('failsafe_mode is named, as long as it does nothing', () => {
-  const codes = (failsafeMode: boolean): readonly string[] =>
-    leadProblems(managed('beta', { config: leadConfig({ failsafeMode }) })).map(({ code }) => code);
-  expect(codes(true)).toEqual(['failsafe_mode_unsupported']);
-  expect(codes(false)).toEqual([]);
-});
-
 test('settings that a standby could not have as planned wait for a restart', () => {
   const view = managed('beta');
   const start = { kind: 'start_server', plan: wantedServerPlan(view), term: null } as const;

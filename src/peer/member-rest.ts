@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { request as httpRequest } from 'node:http';
+import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { request as httpsRequest, type RequestOptions } from 'node:https';
 import { text } from 'node:stream/consumers';
 import { describeError } from '../base/errors.ts';
@@ -8,6 +8,7 @@ import type { RestAccess } from '../config/sections/ctl.ts';
 export interface MemberReply {
   readonly status: number;
   readonly text: string;
+  readonly headers: IncomingHttpHeaders;
 }
 
 export interface MemberRequest {
@@ -49,7 +50,8 @@ export async function askMember(
     return await new Promise<MemberReply>((resolve, reject) => {
       const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
       const request = send(url, options, (response) => {
-        text(response).then((content) => resolve({ status: response.statusCode ?? 0, text: content }), reject);
+        const { statusCode: status = 0, headers } = response;
+        text(response).then((content) => resolve({ status, text: content, headers }), reject);
       });
       request.on('error', reject);
       request.end(body ?? undefined);
