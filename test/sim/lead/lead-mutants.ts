@@ -163,9 +163,9 @@ export const leadMutants: readonly LeadMutant[] = [
     finds: ['two primaries', 'lost write'],
     changes: [
       {
-        file: 'src/plan/lead/race.ts',
-        from: 'return formerLives(view, sinceMs) ?? othersTurn(',
-        to: 'return othersTurn(',
+        file: 'src/view/former-leader.ts',
+        from: 'if (former === null || former === view.self.name) return null;',
+        to: "if (former !== '') return null;",
       },
     ],
   },
@@ -179,7 +179,11 @@ export const leadMutants: readonly LeadMutant[] = [
         from: `return configOf(view).pause && !isNamed ? 'the cluster is paused' : null;`,
         to: 'return null;',
       },
-      { file: 'src/plan/lead/race.ts', from: 'if (isPaused) return', to: 'if (isPaused && former === null) return' },
+      {
+        file: 'src/view/former-leader.ts',
+        from: 'if (isPaused) return',
+        to: 'if (isPaused && former === null) return',
+      },
     ],
   },
 ];
