@@ -96,10 +96,9 @@ function unfinishedSlot(
     : `slot ${name} on ${member.name} is at ${slot.confirmed}, not at ${confirmed}`;
 }
 
-/** Members that are not to be promoted get no slots, nor does what streams through them. */
+/** Members that are not to be promoted get no slots; what streams through them does. */
 function isExcluded(world: World, member: Member): boolean {
-  const chain = [member.server, ...world.cluster.above(member.server)].filter((server) => server !== world.ha.primary);
-  return chain.some((server) => world.member(server.name).tags.nofailover === true);
+  return member.server !== world.ha.primary && member.tags.nofailover === true;
 }
 
 /** Whether somebody should have dropped the slot. What a lost slot has left is kept, and PostgreSQL drops its own. */

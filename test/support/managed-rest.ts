@@ -90,11 +90,15 @@ export async function managedRest({
     },
   };
   const asked: AgentRequest[] = [];
+  let reloads = 0;
   const rest = await startRest({
     config: { consul: port, key: names.config },
     access: { ...openAccess, credentials },
     // The file says what it said.
-    reload: () => learn({ kind: 'reloaded', self: view.self, problems: [] }),
+    reload: () => {
+      reloads += 1;
+      learn({ kind: 'reloaded', self: view.self, problems: [] });
+    },
     commands: {
       failoverKey: names.failover,
       ask: (request) => {
@@ -113,6 +117,7 @@ export async function managedRest({
   return {
     ...rest,
     asked,
+    reloads: () => reloads,
     learn,
     view: () => view,
     stored: (path: string): string | null => state.keys.get(names.prefix + path)?.value ?? null,

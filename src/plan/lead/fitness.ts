@@ -81,8 +81,21 @@ function handedOver(view: View): string | null {
 
 /** What the others would lose with it: WAL, or slots. */
 function behind(view: View, look: ServerLook): string | null {
+  const lacks = lacksBecause(view, look);
+  if (lacks !== null || isManualFailover(view)) return lacks;
+  const unready = unreadySlots(view);
+  return configOf(view).lead.promotionGuard === 'require' && unready > 0
+    ? `${unready} of its slots are not ready, and promotion_guard requires all`
+    : null;
+}
+
+/**
+ * What was written that this standby does not have, or has differently (L2). Asked once more when the leader key is held:
+ * it may have been taken by what an agent knew that had missed a whole term of another.
+ */
+export function lacksBecause(view: View, look: ServerLook): string | null {
   if (isManualFailover(view)) return null;
-  const { maximumLagOnFailoverBytes, checkTimeline, promotionGuard } = configOf(view).lead;
+  const { maximumLagOnFailoverBytes, checkTimeline } = configOf(view).lead;
   const position = furthest(look);
   const optime = view.memory.lastStatus?.optime ?? 0n;
   if (Number(optime - position) > maximumLagOnFailoverBytes) {
@@ -92,12 +105,7 @@ function behind(view: View, look: ServerLook): string | null {
   if (left !== null) return left;
   const newest = newestTimeline(view);
   if (checkTimeline && look.timeline < newest) return `it is on timeline ${look.timeline}, the newest is ${newest}`;
-  const notSynchronous = outOfSync(view);
-  if (notSynchronous !== null) return notSynchronous;
-  const unready = unreadySlots(view);
-  return promotionGuard === 'require' && unready > 0
-    ? `${unready} of its slots are not ready, and promotion_guard requires all`
-    : null;
+  return outOfSync(view);
 }
 
 /** Synchronous mode: only whoever is in the key has everything that was acknowledged. */

@@ -1,11 +1,13 @@
+import type { ServerLook } from '../../domain/server.ts';
 import { leadingTerm, mayWrite } from '../../view/lease.ts';
 import { startTimeoutSecondsOf } from '../../view/requests.ts';
 import { configOf, freshLook, holdsLeader, sessionId } from '../../view/select.ts';
+import { standbyClusterOf } from '../../view/standby-cluster.ts';
 import type { View } from '../../view/view.ts';
 import type { Intent } from '../intent.ts';
 import { act, hold } from '../intent.ts';
 import { refusalOf } from '../refusal.ts';
-import { behindOffer, failedPromotion } from './fitness.ts';
+import { behindOffer, failedPromotion, lacksBecause } from './fitness.ts';
 import { planFinalPosition } from './switchover.ts';
 
 /** A server that could not be started this often is left to be mended while somebody else leads. */
@@ -31,7 +33,7 @@ export function releaseBecause(view: View): string | null {
   const refusal = refusalOf(view);
   if (refusal !== null) return refusal;
   const look = freshLook(view);
-  if (look?.role === 'standby') return failedPromotion(view) ?? lostTimeline(view);
+  if (look?.role === 'standby') return failedPromotion(view) ?? lostTimeline(view) ?? lacking(view, look);
   if (look !== null || view.running.has('server')) return null;
   const { disk } = view.local;
   if (disk === null) return null;
@@ -41,6 +43,11 @@ export function releaseBecause(view: View): string | null {
   const downMs = view.nowMs - (view.memory.lead.downSinceMs ?? view.nowMs);
   if (downMs >= startTimeoutSecondsOf(view) * 1_000) return 'its server did not come back in time';
   return (view.failures.get('start_server')?.count ?? 0) >= mostStarts ? 'its server can not be started' : null;
+}
+
+/** The leader of a standby cluster has what the remote primary sends, and no more is known of that. */
+function lacking(view: View, look: ServerLook): string | null {
+  return standbyClusterOf(view) === null ? lacksBecause(view, look) : null;
 }
 
 /** What crashed on its way to lead has until then to replay what it had. */

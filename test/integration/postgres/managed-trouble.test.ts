@@ -181,7 +181,7 @@ describe.each(await completePostgres())('a managed server in trouble, PostgreSQL
     expect(await readFile(`${primary.home}/restore.args`, 'utf8')).toBe(
       `--scope=test --datadir=${member.dataDir} --stanza=x\n`,
     );
-    expect(await member.server.configure(member.plan(), never)).toEqual([]);
+    expect(await member.server.configure(member.plan(), never)).toEqual(new Map());
     const disk = await member.server.stop('fast', never).then(() => member.server.inspect(never));
     expect(disk).toMatchObject({ kind: 'cluster', isStandby: false, control: { state: 'shut down', timeline: 2 } });
   });

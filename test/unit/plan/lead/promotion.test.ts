@@ -4,7 +4,7 @@ import { fold } from '../../../../src/view/fold.ts';
 import type { Failure, View } from '../../../../src/view/view.ts';
 import { aTerm, leadConfig, managed, managedKeys } from '../../../support/lead.ts';
 import { actionsOf, holdOf, kindsOf } from '../../../support/situations.ts';
-import { aKey, nowMs, nowWallMs, sessionOf } from '../../../support/turns.ts';
+import { aKey, aStatus, nowMs, nowWallMs, sessionOf } from '../../../support/turns.ts';
 
 const own = aTerm({ term: 40, leader: 'beta', timeline: null });
 const leader = aKey('beta', { createIndex: 40, modifyIndex: 40, session: sessionOf('beta') });
@@ -68,6 +68,31 @@ describe('a promotion', () => {
   test('that failed makes the member give the key back', () => {
     const failures = promotionFailed(0);
     expect(kindsOf(elected({}, { view: { failures } }))).toContain('release_leader');
+  });
+
+  describe('of a standby that took the key by what it knew before another led, and that lacks what was written then', () => {
+    const synchronousMode = { config: leadConfig({ synchronousMode: true }) };
+    const near = elected();
+    const lastStatus = aStatus({ optime: 0x5000n + 1_048_577n });
+    const far = { ...near, memory: { ...near.memory, lastStatus } };
+    const lacking: readonly (readonly [string, View])[] = [
+      ['it is not synchronous', elected({ sync: aKey({ leader: 'gamma', standbys: ['alpha'] }) }, synchronousMode)],
+      ['it is too far behind', far],
+      [
+        'a later leader did not build on it',
+        elected({ terms: aKey([aTerm(), aTerm({ term: 35, timeline: 2, from: 0x4000n }), own]) }),
+      ],
+    ];
+    test.each(lacking)('%s: the key is given back, and nothing else said', (_why, view) => {
+      expect(kindsOf(view)).toContain('release_leader');
+      for (const kind of ['promote', 'publish_sync', 'publish_terms']) expect(kindsOf(view)).not.toContain(kind);
+    });
+
+    test('but an operator may ask for it', () => {
+      const request = { leader: null, candidate: 'beta', scheduledAt: null, force: false };
+      const asked = elected({ failover: aKey(request) });
+      expect(kindsOf({ ...asked, memory: far.memory })).toContain('promote');
+    });
   });
 
   test('remembers the timeline with which the standby went for the key', () => {
