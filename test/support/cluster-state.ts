@@ -71,7 +71,8 @@ export async function untilReady(
       }
       return true;
     },
-    { what: `${slots.join(', ')} to be ready on ${members.join(', ')}`, timeoutMs: patienceMs, intervalMs },
+    // PostgreSQL's own synchronisation sleeps for up to half a minute, and may need several rounds.
+    { what: `${slots.join(', ')} to be ready on ${members.join(', ')}`, timeoutMs: 2 * patienceMs, intervalMs },
   );
 }
 
