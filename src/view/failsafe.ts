@@ -3,7 +3,7 @@ import { leaderName } from '../domain/cluster.ts';
 import type { FailsafeCall, FailsafeMemory } from '../domain/failsafe.ts';
 import type { AgentRequest } from '../domain/request.ts';
 import { acceptanceOf } from './acceptance.ts';
-import { fenceMarginMs, leadingTerm, leasedTerm, leaseDeadlineMs, mayWrite } from './lease.ts';
+import { fenceMarginMs, leadingTerm, leasedTerm, leaseDeadlineMs, leaseMs, mayWrite } from './lease.ts';
 import { configOf, freshLook, isUnconfirmed } from './select.ts';
 import type { View } from './view.ts';
 
@@ -127,21 +127,11 @@ export function failsafeAfterOutcome(view: View, outcome: Outcome): FailsafeMemo
   const others = failsafeOthers(view);
   const isWhole = others !== null && [...others.keys()].every((name) => result.has(name));
   if (objections.size > 0 || !isWhole || leadingTerm(view) !== term) return asked;
-  // Counted from before the question was sent: their word then binds the others for longer.
-  const deadlineMs = outcome.startedAtMs + bindsMs(ttlSeconds) - fenceMarginMs;
+  // Counted from before the question was sent: their word then binds the others for longer. Not longer than a lease: whoever
+  // comes to be listed after it can't have the lock before that is over.
+  const deadlineMs = outcome.startedAtMs + leaseMs(ttlSeconds) - fenceMarginMs;
   const isLater = deadlineMs > (failsafe.agreement?.deadlineMs ?? -Infinity);
   return isLater ? { ...asked, agreement: { term, deadlineMs, ttlSeconds } } : asked;
-}
-
-/** Consul's lock delay is never longer. */
-const longestSeconds = 60;
-
-/**
- * For how long a leader counts on the others' word. Not longer than the lock delay of its session: whoever it lists
- * after it has asked can't have the lock before that is over.
- */
-export function bindsMs(ttlSeconds: number): number {
-  return Math.min(ttlSeconds, longestSeconds) * 1_000;
 }
 
 /** An agreement ends with its term, and once the lease lasts as long again. */

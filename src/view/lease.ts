@@ -14,7 +14,7 @@ const promotionNeedsMs = 4_000;
  * How long a session that was renewed just now keeps the leader key from others at least: it may be destroyed the next
  * moment, and then it is the lock delay that does. Both are as long, but Consul takes no lock delay of more than a minute.
  */
-function leaseMs(ttlSeconds: number): number {
+export function leaseMs(ttlSeconds: number): number {
   return Math.min(ttlSeconds, longestLockDelaySeconds) * 1_000;
 }
 

@@ -2,8 +2,8 @@ import { equal } from '../../base/equal.ts';
 import type { FailsafeCall } from '../../domain/failsafe.ts';
 import type { Problem } from '../../domain/problem.ts';
 import { slotNameFromMemberName } from '../../domain/slot.ts';
-import { bindsMs, failsafeOthers, unlistedBecause } from '../../view/failsafe.ts';
-import { agreedTerm, leadingTerm, leasedTerm } from '../../view/lease.ts';
+import { failsafeOthers, unlistedBecause } from '../../view/failsafe.ts';
+import { agreedTerm, leadingTerm, leaseMs, leasedTerm } from '../../view/lease.ts';
 import { configOf, freshLook, sessionId } from '../../view/select.ts';
 import { standbyClusterOf } from '../../view/standby-cluster.ts';
 import type { View } from '../../view/view.ts';
@@ -74,7 +74,7 @@ function callOf(view: View, ttlSeconds: number): FailsafeCall {
     apiUrl,
     slots: new Map([...(status?.slots ?? []), ...own]),
     incarnations: new Map([...(status?.extras?.logical ?? [])].map(([slot, { incarnation }]) => [slot, incarnation])),
-    bindsMs: bindsMs(ttlSeconds),
+    bindsMs: leaseMs(ttlSeconds),
   };
 }
 
