@@ -13,6 +13,11 @@ import type { View } from './view.ts';
 export const templatesSince = 16;
 /** From here on PostgreSQL synchronises slots that are marked for it (FACTS 3). */
 export const nativeSince = 17;
+/**
+ * For so long a former cascade stays as it is. After a failover cascades stream from the new primary until their own upstream
+ * is back; what PostgreSQL took over meanwhile it would neither move nor let go of any more (N5).
+ */
+const formerCascadeForMs = 30_000;
 
 /**
  * How a followed slot gets onto this standby and moves there. Exactly one method at any time: PostgreSQL's own
@@ -41,7 +46,14 @@ export function methodsOf(view: View, look: ServerLook): (followed: FollowedSlot
 export function isNativePossible(view: View, look: ServerLook): boolean {
   const { keys } = view.consul;
   if (majorOf(look.versionNum) < nativeSince || keys === null || ownUpstream(view) !== leaderName(keys)) return false;
-  return !isTooEarlyToTakeOver(view, look);
+  return !mayBeCascadeAgain(view, look) && !isTooEarlyToTakeOver(view, look);
+}
+
+/** Whether this server was a cascade until a moment ago, and PostgreSQL has begun nothing here. */
+function mayBeCascadeAgain(view: View, look: ServerLook): boolean {
+  const { cascadeUntilMs } = view.memory.native;
+  if (cascadeUntilMs === null || view.nowMs - cascadeUntilMs >= formerCascadeForMs) return false;
+  return !isSyncOn(look) && !logicalSlots(look).some((slot) => slot.synced);
 }
 
 /**

@@ -4,7 +4,7 @@ import type { ServerLook } from '../domain/server.ts';
 import type { LogicalSlot } from '../domain/slot.ts';
 import { majorOf } from '../domain/version.ts';
 import { nativeSince, templatesSince } from './method.ts';
-import { awaitedNativeSlots, isOnTimeline, missingNativeSettings, nativeSettings } from './native.ts';
+import { awaitedNativeSlots, isCascade, isOnTimeline, missingNativeSettings, nativeSettings } from './native.ts';
 import { findSlot, followedSlots, freshLook, isTransient, logicalSlots } from './select.ts';
 import type { FollowedSlot } from './select.ts';
 import type { IdleSlot, NativeMemory, SyncedFrom, SyncState, View } from './view.ts';
@@ -18,6 +18,7 @@ export function noNativeMemory(nowMs: number): NativeMemory {
     syncedAtMs: null,
     behindSinceMs: null,
     settings: new Map(),
+    cascadeUntilMs: null,
     marked: [],
     idle: new Map(),
   };
@@ -66,7 +67,8 @@ export function rememberNative(view: View): View {
 function onStandby(view: View, look: ServerLook): NativeMemory {
   const unset = new Set<string>(missingNativeSettings(look));
   const settings = new Map([...view.memory.native.settings].filter(([name]) => unset.has(name)));
-  const before: NativeMemory = { ...view.memory.native, settings, marked: [], idle: new Map() };
+  const cascadeUntilMs = isCascade(view) ? view.nowMs : view.memory.native.cascadeUntilMs;
+  const before: NativeMemory = { ...view.memory.native, settings, cascadeUntilMs, marked: [], idle: new Map() };
   if (majorOf(look.versionNum) < nativeSince) return before;
   const followed = followedSlots(view);
   // Not known for the moment: what was learnt under this primary still holds when it is known again.

@@ -219,6 +219,8 @@ export interface NativeMemory {
   readonly behindSinceMs: number | null;
   /** Standby: when settings were changed of which no effect has been seen: such a change is not made again in a loop. */
   readonly settings: ReadonlyMap<string, number>;
+  /** Standby: when it was last seen to stream from another standby; null = never in this run of the agent. */
+  readonly cascadeUntilMs: number | null;
   /** Primary: slots that were marked for synchronisation before the promotion, and are not any more. */
   readonly marked: readonly string[];
   /** Primary: slots that are marked for synchronisation and that nobody uses. */

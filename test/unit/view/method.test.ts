@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { isNativePossible, methodOf } from '../../../src/view/method.ts';
+import type { ServerSettings } from '../../../src/domain/server.ts';
+import type { Slot } from '../../../src/domain/slot.ts';
 import { followedSlots } from '../../../src/view/select.ts';
 import type { View } from '../../../src/view/view.ts';
 import { aSyncedSlot, nativeLook, onStandby, type NativeSituation } from '../../support/native.ts';
-import { actionsOf, after, aStatusWith, kindsOf, reports } from '../../support/situations.ts';
-import { aKey, aLogicalReport, aLogicalSlot, someKeys } from '../../support/turns.ts';
+import { actionsOf, after, aStatusWith, kindsOf, later, reports } from '../../support/situations.ts';
+import { aKey, aLogicalReport, aLogicalSlot, aStandbyLook, someKeys } from '../../support/turns.ts';
 
 function methodFor(view: View): string {
   const slot = followedSlots(view)?.find(({ name }) => name === 'orders');
@@ -59,6 +61,28 @@ describe('a former cascade, whose copies are from templates', () => {
   ];
   test.each(inTime)('%s: PostgreSQL takes over', (_name, situation) => {
     expect(methodFor(onStandby(situation))).toBe('native');
+  });
+
+  /** It streams from the primary now, and streamed from `gamma` before. */
+  const promotedAbove = (settings: Partial<ServerSettings>, slots: readonly Slot[] = [copy]): View => {
+    const now: NativeSituation = { slots, settings, report: { restartLsn: 0x2800n, catalogXmin: 720 } };
+    const streaming = aStandbyLook().receiver!;
+    const receiver = { ...streaming, senderHost: 'gamma.test' };
+    const cascade = onStandby({ ...now, members: [['gamma', {}]], look: { receiver } });
+    return after(cascade, [{ kind: 'look', startedAtMs: 0, look: nativeLook(now) }]);
+  };
+
+  test('stays as it is for half a minute: it may be a cascade again before long', () => {
+    const view = promotedAbove({ syncReplicationSlots: false });
+    expect(methodFor(view)).toBe('template');
+    expect(methodFor(later(view, 29_000))).toBe('template');
+    expect(methodFor(later(view, 30_000))).toBe('native');
+  });
+
+  test('unless PostgreSQL synchronises already', () => {
+    expect(methodFor(promotedAbove({ syncReplicationSlots: true }))).toBe('native');
+    const other = aSyncedSlot({ ...copy, name: 'other', synced: true });
+    expect(methodFor(promotedAbove({ syncReplicationSlots: false }, [copy, other]))).toBe('native');
   });
 
   test('a slot that is not marked for PostgreSQL keeps no other from it', () => {
