@@ -70,9 +70,12 @@ export interface ActionKinds {
   set_failover: { fields: { slot: string; failover: boolean }; result: null };
   /**
    * On the primary: moves an idle slot past WAL that holds nothing for its consumer; where it is then, or null when
-   * changes wait for the consumer.
+   * changes wait for the consumer. `waiting`: for whom, each with the templates that it has.
    */
-  move_idle_slot: { fields: { slot: string; database: string; plugin: string }; result: Lsn | null };
+  move_idle_slot: {
+    fields: { slot: string; database: string; plugin: string; waiting: readonly string[] };
+    result: Lsn | null;
+  };
   create_physical_slot: { fields: { slot: string }; result: null };
   advance_logical_slot: { fields: { slot: string; database: string; target: Lsn }; result: Lsn };
   advance_physical_slot: { fields: { slot: string; target: Lsn }; result: Lsn };

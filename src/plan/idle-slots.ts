@@ -6,6 +6,7 @@ import { invalidationOf } from '../domain/slot.ts';
 import { majorOf } from '../domain/version.ts';
 import { isMarkedSoon } from '../view/marks.ts';
 import { templatesSince } from '../view/method.ts';
+import { attemptsFor } from '../view/native-memory.ts';
 import { configOf, freshLook } from '../view/select.ts';
 import type { View } from '../view/view.ts';
 import type { Intent } from './intent.ts';
@@ -20,7 +21,7 @@ import { followedOnPrimary } from './status.ts';
 const idleForMs = 1_000;
 /**
  * What a slot needs of the catalog follows its position one step behind, so the second attempt comes soon. A standby can
- * also wait for something else, for good: each further attempt waits longer.
+ * also wait for something else, for good: each further attempt for the same ones waits longer.
  */
 const moveBackoff: BackoffPolicy = { firstMs: 1_000, factor: 10, maxMs: 300_000 };
 /** How long a slot is left alone for which changes wait: looking for them decodes all of its WAL. */
@@ -47,18 +48,19 @@ export function planIdleSlots(view: View): readonly Intent[] {
 function moveIdle(view: View, slot: LogicalSlot): readonly Intent[] {
   const idle = view.memory.native.idle.get(slot.name);
   if (idle === undefined || slot.active || invalidationOf(slot) !== null) return [];
-  const waiting = standbysWaiting(view, slot);
-  if (waiting.length === 0 || view.nowMs - idle.sinceMs < idleForMs) return [];
+  const standbys = standbysWaiting(view, slot);
+  if (standbys.length === 0 || view.nowMs - idle.sinceMs < idleForMs) return [];
+  const waiting = standbys.map((name) => withTemplates(view, name));
   const { tried } = idle;
   // What a standby waited for at first may have been its template: once that is there, one more move is all it takes.
-  const count = isBehindTemplate(view, slot, waiting) ? 1 : (tried?.count ?? 0);
+  const count = isBehindTemplate(view, slot, standbys) ? 1 : Math.max(1, attemptsFor(waiting, tried));
   const waitMs = tried?.moved === false ? changesWaitMs : backoffMs(moveBackoff, count, 1);
   if (tried !== null && view.nowMs - tried.atMs < waitMs) {
     if (tried.moved) return [];
     const where = `changes from ${formatLsn(idle.position)} on wait for its consumer`;
-    return [hold(`slot ${slot.name}`, `${waiting.join(', ')} cannot take it over before it moves, but ${where}`)];
+    return [hold(`slot ${slot.name}`, `${standbys.join(', ')} cannot take it over before it moves, but ${where}`)];
   }
-  return [act({ kind: 'move_idle_slot', slot: slot.name, database: slot.database, plugin: slot.plugin })];
+  return [act({ kind: 'move_idle_slot', slot: slot.name, database: slot.database, plugin: slot.plugin, waiting })];
 }
 
 /**
@@ -76,6 +78,15 @@ function standbysWaiting(view: View, { name: slot, failover }: LogicalSlot): rea
     })
     .map(([name]) => name)
     .sort();
+}
+
+/**
+ * A standby and the databases of its templates: where the slot begins with a transaction running, PostgreSQL can decode from
+ * it there only by a snapshot that another slot has left, and none leaves one of what is before its own start.
+ */
+function withTemplates(view: View, name: string): string {
+  const templates = view.consul.keys?.members.get(name)?.value?.extras?.templates.keys() ?? [];
+  return [name, ...[...templates].sort()].join(' ');
 }
 
 /** Whether the slot is too old for the template of a standby that is to make it from that. */

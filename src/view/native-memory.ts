@@ -7,7 +7,7 @@ import { nativeSince, templatesSince } from './method.ts';
 import { awaitedNativeSlots, isCascade, isOnTimeline, missingNativeSettings, nativeSettings } from './native.ts';
 import { findSlot, followedSlots, freshLook, isTransient, logicalSlots } from './select.ts';
 import type { FollowedSlot } from './select.ts';
-import type { IdleSlot, NativeMemory, SyncedFrom, SyncState, View } from './view.ts';
+import type { IdleSlot, IdleSlotMove, NativeMemory, SyncedFrom, SyncState, View } from './view.ts';
 
 export function noNativeMemory(nowMs: number): NativeMemory {
   return {
@@ -42,12 +42,19 @@ export function nativeAfterOutcome(view: View, outcome: Extract<Outcome, { kind:
     case 'move_idle_slot': {
       const slot = native.idle.get(action.slot);
       if (slot === undefined) return native;
-      const tried = { count: (slot.tried?.count ?? 0) + 1, atMs: view.nowMs, moved: result !== null };
+      const { waiting } = action;
+      const count = attemptsFor(waiting, slot.tried) + 1;
+      const tried = { count, atMs: view.nowMs, moved: result !== null, waiting };
       return { ...native, idle: new Map(native.idle).set(action.slot, { ...slot, tried }) };
     }
     default:
       return native;
   }
+}
+
+/** How often the slot was moved for those who wait: one who was not there yet, or had less, may need it once more. */
+export function attemptsFor(waiting: readonly string[], tried: IdleSlotMove | null): number {
+  return tried === null || waiting.some((one) => !tried.waiting.includes(one)) ? 0 : tried.count;
 }
 
 function withChanged(native: NativeMemory, names: readonly string[], nowMs: number): NativeMemory {

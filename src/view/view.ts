@@ -197,8 +197,18 @@ export interface IdleSlot {
   readonly position: Lsn;
   /** Since when it is there. */
   readonly sinceMs: number;
-  /** The last attempt to move it, and which one it was; `moved` false = changes wait for its consumer. */
-  readonly tried: { readonly count: number; readonly atMs: number; readonly moved: boolean } | null;
+  readonly tried: IdleSlotMove | null;
+}
+
+/** The last attempt to move an idle slot. */
+export interface IdleSlotMove {
+  /** Which attempt it was for those who waited. */
+  readonly count: number;
+  readonly atMs: number;
+  /** False = changes wait for its consumer. */
+  readonly moved: boolean;
+  /** Who waited, as the action says. */
+  readonly waiting: readonly string[];
 }
 
 /** Why a slot that PostgreSQL synchronises to this standby is not usable yet. */

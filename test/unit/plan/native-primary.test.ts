@@ -85,7 +85,13 @@ describe('an idle slot that a standby waits for', () => {
   const waiting = saying({ kind: 'not_ready', reason: 'temporary' });
   const idle: NativeSituation = { slots: [marked], members: waiting };
   const moves = (view: View): boolean => kindsOf(view).includes('move_idle_slot');
-  const move = { kind: 'move_idle_slot', slot: 'orders', database: 'shop', plugin: 'pgoutput' } as const;
+  const move = {
+    kind: 'move_idle_slot',
+    slot: 'orders',
+    database: 'shop',
+    plugin: 'pgoutput',
+    waiting: ['beta'],
+  } as const;
   const withSlot = (view: View, over: Parameters<typeof aLogicalSlot>[0]): View => {
     const look = { ...view.local.look!, slots: [aPhysicalSlot(), aLogicalSlot({ failover: true, ...over })] };
     return after(view, [{ kind: 'look', startedAtMs: view.nowMs, look }]);
@@ -146,7 +152,8 @@ describe('an idle slot that a standby waits for', () => {
   });
 
   test('is moved again soon once the template is there that it is too old for', () => {
-    const again = (view: View): View => withSlot(after(view, [done(move, 0x4000n)]), { confirmedFlushLsn: 0x4000n });
+    const moved = { ...move, waiting: ['beta shop'] };
+    const again = (view: View): View => withSlot(after(view, [done(moved, 0x4000n)]), { confirmedFlushLsn: 0x4000n });
     const missing = saying({ kind: 'not_ready', reason: 'not on this standby yet' }, 'template');
     const often = (template: Lsn): View => {
       const extras = { ...aMember('beta').extras!, templates: new Map([['shop', template]]) };
@@ -156,6 +163,28 @@ describe('an idle slot that a standby waits for', () => {
     expect(moves(later(often(0x4001n), 800))).toBe(false);
     expect(moves(later(often(0x4001n), 900))).toBe(true);
     expect(moves(later(often(0x4000n), 99_000))).toBe(false);
+  });
+
+  test('is moved soon for whom it was not moved before: a standby that has come, or has a template now', () => {
+    const again = (view: View): View => withSlot(after(view, [done(move, 0x4000n)]), { confirmedFlushLsn: 0x4000n });
+    const often = [1, 2, 3].reduce((now) => again(later(now, 300_000)), onPrimary(idle));
+    const joined = (name: string, templates: readonly string[]): View => {
+      const extras = { ...aMember(name).extras!, templates: new Map(templates.map((database) => [database, 0x100n])) };
+      const members = waiting.map(([, member]) => [name, { ...member, extras }] as const);
+      return after(often, [{ kind: 'keys', keys: nativeKeys({ members }) }]);
+    };
+    const soon = (view: View): boolean => moves(later(view, 1_000));
+    expect(soon(joined('beta', []))).toBe(false);
+    expect(soon(joined('gamma', []))).toBe(true);
+    expect(soon(joined('beta', ['other']))).toBe(true);
+    expect(moves(later(joined('gamma', []), 700))).toBe(false);
+    const moved = { ...move, waiting: ['gamma'] };
+    const first = withSlot(after(later(joined('gamma', []), 1_000), [done(moved, 0x5000n)]), {
+      confirmedFlushLsn: 0x5000n,
+    });
+    expect(moves(later(first, 1_000))).toBe(true);
+    const second = withSlot(after(later(first, 1_000), [done(moved, 0x6000n)]), { confirmedFlushLsn: 0x6000n });
+    expect(moves(later(second, 9_000))).toBe(false);
   });
 
   test('is left alone for a minute when changes wait for its consumer, and says so', () => {

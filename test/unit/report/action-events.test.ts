@@ -7,6 +7,14 @@ import { aView, nowMs, nowWallMs } from '../../support/turns.ts';
 
 const advance: Action = { kind: 'advance_logical_slot', slot: 'orders', database: 'shop', target: 0x4000n };
 
+const moveIdle = {
+  kind: 'move_idle_slot',
+  slot: 'a',
+  database: 'shop',
+  plugin: 'pgoutput',
+  waiting: ['beta shop'],
+} as const;
+
 function failed(message: string, refused = false): Outcome {
   const failure = { message, sqlstate: '58P01', sessionDead: false, refused };
   return { kind: 'failed', action: advance, failure, startedAtMs: nowMs, endedAtMs: nowMs + 5 };
@@ -160,12 +168,12 @@ describe('outcomes', () => {
     ],
     [
       'an idle slot moved',
-      doneOf({ action: { kind: 'move_idle_slot', slot: 'a', database: 'shop', plugin: 'pgoutput' }, result: 0x5000n }),
+      doneOf({ action: moveIdle, result: 0x5000n }),
       [{ kind: 'action_done' }, { kind: 'idle_slot_moved', slot: 'a', position: 0x5000n }],
     ],
     [
       'an idle slot that stays, because changes wait in it',
-      doneOf({ action: { kind: 'move_idle_slot', slot: 'a', database: 'shop', plugin: 'pgoutput' }, result: null }),
+      doneOf({ action: moveIdle, result: null }),
       [{ kind: 'action_done' }],
     ],
     [
