@@ -75,7 +75,11 @@ function timeoutsOf({ postgresql }: AgentConfig): ServerTimeouts {
 }
 
 /** The process that guards the server of a managed member; null = slotkeeper does not manage it. Starts it. */
-export function openLifeline(config: AgentConfig, report: (text: string) => void): Lifeline | null {
+export function openLifeline(
+  config: AgentConfig,
+  latest: () => AgentConfig,
+  report: (text: string) => void,
+): Lifeline | null {
   const { managed, consul, postgresql } = config;
   if (managed === null) return null;
   const keys = scopeKeys(config.namespace, config.scope);
@@ -83,7 +87,12 @@ export function openLifeline(config: AgentConfig, report: (text: string) => void
     dataDir: postgresql.dataDir,
     leaderKey: keys.leader,
     memberKey: memberKey(keys, config.name),
-    consul,
+    consul: {
+      ...consul,
+      get token() {
+        return latest().consul.token;
+      },
+    },
     fastFailover: consul.fastFailover,
     watchdog: managed.watchdog,
     clock: systemClock,

@@ -74,7 +74,11 @@ export async function runAgent(
   }
   const requests$ = new Subject<AgentRequest>();
   const lifelineEvents$ = new ReplaySubject<AgentEvent>(restEventsKept);
-  const lifeline = openLifeline(config, (text) => lifelineEvents$.next({ kind: 'lifeline_said', text }));
+  const lifeline = openLifeline(
+    config,
+    () => latest,
+    (text) => lifelineEvents$.next({ kind: 'lifeline_said', text }),
+  );
   const reload$ = new Subject<null>();
   const reload = (): void => reload$.next(null);
   onHangup(reload);

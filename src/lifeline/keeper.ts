@@ -20,7 +20,8 @@ const recordMs = 200;
 type Leading = Guard & { readonly kind: 'leader' };
 
 export interface Keeper {
-  guard(number: number, guard: Guard): Promise<void>;
+  /** `token`: for Consul, from now on. */
+  guard(number: number, guard: Guard, token: string | null): Promise<void>;
   /** The agent is gone: its pipe was closed. */
   loseAgent(): void;
 }
@@ -42,7 +43,14 @@ export async function keeper(order: LifelineOrder, { reply, finish }: KeeperOutl
     say('file', why === null ? null : `the guard cannot be written: ${describeError(why)}`),
   );
   const watchdog = watchdogOf(order.watchdog, (text) => say('watchdog', text));
-  const keys = await keyReturn(order, (text) => say('consul', text));
+  let { token } = order.consul;
+  const consul = {
+    ...order.consul,
+    get token() {
+      return token;
+    },
+  };
+  const keys = await keyReturn({ ...order, consul }, (text) => say('consul', text));
   const self = processWith(process.pid);
   let sight = await lookAround(order.dataDir, null, false);
   let leading: Leading | null = null;
@@ -140,7 +148,8 @@ export async function keeper(order: LifelineOrder, { reply, finish }: KeeperOutl
     watchSoon();
   }
   return {
-    guard: async (number, guard) => {
+    guard: async (number, guard, newest) => {
+      token = newest;
       sight = await lookAround(order.dataDir, sight, false);
       const rival = sight.record?.agent;
       const refuse = (why: string): void => reply({ kind: 'refused', number, why });

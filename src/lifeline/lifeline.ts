@@ -10,6 +10,8 @@ import { processWith } from './process-table.ts';
 
 export interface LifelineSettings extends Omit<LifelineOrder, 'agent'> {
   readonly clock: Clock;
+  /** Its `token` is asked for with each guard. */
+  readonly consul: LifelineOrder['consul'];
   /** What the lifeline tells, for the log. */
   readonly report: (text: string) => void;
 }
@@ -122,7 +124,7 @@ export function createLifeline(
           reject(error);
         },
       });
-      send({ kind: 'guard', number, guard: onMachineClock(guard, clock) });
+      send({ kind: 'guard', number, guard: onMachineClock(guard, clock), token: order.consul.token });
     });
   };
 

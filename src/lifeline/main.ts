@@ -38,9 +38,9 @@ const take = (request: Request): void => {
     });
     return;
   }
-  const { number, guard } = request;
+  const { number, guard, token } = request;
   handled = handled
-    .then(async () => (await kept)?.guard(number, guard))
+    .then(async () => (await kept)?.guard(number, guard, token))
     .catch((error: unknown) => reply({ kind: 'refused', number, why: describeError(error) }));
 };
 

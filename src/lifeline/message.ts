@@ -31,7 +31,8 @@ export interface LifelineOrder {
 /** From the agent, over the lifeline's standard input, one JSON object a line. `deadlineMs` counts like `machineMs`. */
 export type Request =
   | { readonly kind: 'begin'; readonly order: LifelineOrder }
-  | { readonly kind: 'guard'; readonly number: number; readonly guard: Guard };
+  /** `token`: Consul's, as it is by now; see `ConsulAccess`. */
+  | { readonly kind: 'guard'; readonly number: number; readonly guard: Guard; readonly token: string | null };
 
 /** To the agent, over its standard output. */
 export type Reply =

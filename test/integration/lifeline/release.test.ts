@@ -1,13 +1,18 @@
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ConsulClient } from '../../../src/consul/client.ts';
 import { memberKey } from '../../../src/consul/keys.ts';
+import { createLifeline } from '../../../src/lifeline/lifeline.ts';
 import type { ConsulAccess } from '../../../src/lifeline/message.ts';
 import { releaseBy } from '../../../src/lifeline/release.ts';
 import { startConsul, type ConsulAgent } from '../../../src/sandbox/consul-server.ts';
 import { findConsul } from '../../../src/sandbox/locate.ts';
 import { Sandbox } from '../../../src/sandbox/processes.ts';
+import { compiled } from '../../sim/compiled.ts';
+import { eventually } from '../../support/eventually.ts';
+import { systemClock } from '../../support/system-clock.ts';
 import { clientOf } from '../consul/fixtures.ts';
-import { keysLeft, takeLead, takeOver } from './scene.ts';
+import { keysLeft, orderOf, takeLead, takeOver } from './scene.ts';
 
 let sandbox: Sandbox;
 let consul: ConsulAgent;
@@ -54,6 +59,39 @@ test('never of another term, nor of another session', async () => {
   const other = '00000000-0000-4000-8000-000000000000';
   expect(await release({ key: leader, session: other, index: lead.term })).toBe('not_ours');
   expect(await keysLeft(client, lead)).toContain('leader');
+});
+
+test('by the token that its agent has by then', async () => {
+  const lead = await takeLead(client);
+  const program = await compiled(fileURLToPath(new URL('../../../src/lifeline/main.ts', import.meta.url)));
+  const said: string[] = [];
+  let token: string | null = 'canary-token';
+  const lifeline = createLifeline(
+    {
+      ...orderOf(sandbox.folder, lead),
+      consul: {
+        ...access,
+        get token() {
+          return token;
+        },
+      },
+      clock: systemClock,
+      report: (text) => said.push(text),
+    },
+    program.entry,
+  );
+  try {
+    const deadlineMs = systemClock.monotonicMs() + 60_000;
+    await lifeline.guard({ kind: 'leader', term: lead.term, session: lead.session, deadlineMs });
+    token = access.token;
+    await lifeline.guard({ kind: 'leader', term: lead.term, session: lead.session, deadlineMs });
+    // No server runs there: once its agent is gone, the key is due.
+    await lifeline.close();
+    await eventually(async () => (await keysLeft(client, lead)).length === 0, { what: 'the keys to be given back' });
+    expect(said).toEqual([]);
+  } finally {
+    await program.remove();
+  }
 });
 
 test('whatever keeps it from that is an error, without the token in it', async () => {

@@ -55,9 +55,7 @@ export function settingsOf(
   lead: Lead,
 ): Omit<LifelineSettings, 'clock' | 'report'> {
   return {
-    dataDir: server.dataDir,
-    leaderKey: lead.keys.leader,
-    memberKey: memberKey(lead.keys, 'one'),
+    ...orderOf(server.dataDir, lead),
     consul: {
       ...consul.address,
       scheme: 'http',
@@ -69,6 +67,14 @@ export function settingsOf(
       cert: null,
       key: null,
     },
+  };
+}
+
+export function orderOf(dataDir: string, { keys }: Lead): Omit<LifelineSettings, 'clock' | 'report' | 'consul'> {
+  return {
+    dataDir,
+    leaderKey: keys.leader,
+    memberKey: memberKey(keys, 'one'),
     fastFailover: false,
     watchdog: { mode: 'off', device: '/dev/watchdog' },
   };
