@@ -76,6 +76,16 @@ export function createExecutors({ consul, server, managed, peers, keys, member, 
       writes[0]?.key ?? '',
       signal,
     );
+  /** The same for what is built on what was read: a write that comes late, or twice, must not go over a newer one. */
+  const replace = (session: string, key: string, value: string, index: number, signal: AbortSignal): Promise<Written> =>
+    transact(
+      [
+        { verb: 'check-session', key: keys.leader, session },
+        { verb: 'cas', key, value, index },
+      ],
+      key,
+      signal,
+    );
   const owned = (): ManagedServer => {
     if (managed === null) throw new Error('slotkeeper does not manage this server');
     return managed;
@@ -132,8 +142,8 @@ export function createExecutors({ consul, server, managed, peers, keys, member, 
       ),
     publish_history: ({ session, history }, signal) =>
       publish(session, [{ key: keys.history, value: encodeHistory(history) }], signal),
-    publish_slot_history: ({ session, slotHistory }, signal) =>
-      publish(session, [{ key: keys.slotHistory, value: encodeSlotHistory(slotHistory) }], signal),
+    publish_slot_history: ({ session, slotHistory, index }, signal) =>
+      replace(session, keys.slotHistory, encodeSlotHistory(slotHistory), index, signal),
     register_service: async ({ service: state }, signal) => {
       await consul.registerService(serviceSpec(service, state), signal);
       await consul.updateTtlCheck(checks.slots, state.slots.status, state.slots.output, signal);
@@ -242,13 +252,11 @@ export function createExecutors({ consul, server, managed, peers, keys, member, 
         keys.config,
         signal,
       ),
-    publish_terms: ({ session, terms }, signal) =>
-      publish(session, [{ key: keys.terms, value: encodeTerms(terms) }], signal),
-    publish_sync: ({ session, sync }, signal) =>
-      publish(session, [{ key: keys.sync, value: encodeSync(sync) }], signal),
+    publish_terms: ({ session, terms, index }, signal) =>
+      replace(session, keys.terms, encodeTerms(terms), index, signal),
+    publish_sync: ({ session, sync, index }, signal) => replace(session, keys.sync, encodeSync(sync), index, signal),
     publish_failsafe: async ({ session, members, index }, signal) => {
       const key = keys.failsafe;
-      // What was asked for earlier and comes late changes nothing any more.
       const write: TxnOperation =
         members === null
           ? { verb: 'delete-cas', key, index }

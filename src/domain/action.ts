@@ -34,7 +34,11 @@ export interface ActionKinds {
   /** The scope's system identifier, where nobody has written it yet. */
   publish_initialize: { fields: { session: string; systemIdentifier: string }; result: Written };
   publish_history: { fields: { session: string; history: readonly HistoryEntry[] }; result: Written };
-  publish_slot_history: { fields: { session: string; slotHistory: readonly SlotHistoryEntry[] }; result: Written };
+  /** `index`, here and below: the `ModifyIndex` of the key as it was read, 0 = it is not there; of another one nothing is changed. */
+  publish_slot_history: {
+    fields: { session: string; slotHistory: readonly SlotHistoryEntry[]; index: number };
+    result: Written;
+  };
   register_service: { fields: { service: ServiceState }; result: null };
   report_check: { fields: { check: CheckState }; result: 'updated' | 'unknown' };
   take_turn: { fields: { session: string }; result: Written };
@@ -95,8 +99,8 @@ export interface ActionKinds {
   give_up_initialize: { fields: { session: string }; result: null };
   /** The configuration of a cluster that has none in Consul: as it last was, or `bootstrap.dcs`. */
   publish_config: { fields: { session: string; text: string }; result: Written };
-  publish_terms: { fields: { session: string; terms: readonly Term[] }; result: Written };
-  publish_sync: { fields: { session: string; sync: SyncState }; result: Written };
+  publish_terms: { fields: { session: string; terms: readonly Term[]; index: number }; result: Written };
+  publish_sync: { fields: { session: string; sync: SyncState; index: number }; result: Written };
   /** Who has to be asked without Consul, by name, with their URLs: only if the key still is what was read; null = nobody is. */
   publish_failsafe: {
     fields: { session: string; members: ReadonlyMap<string, string> | null; index: number };

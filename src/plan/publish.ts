@@ -151,7 +151,15 @@ export function planPublications(view: View): readonly Intent[] {
   if (status === null) return [hold('status', 'the server has not been looked at yet')];
   const intents: Intent[] = [];
   const slotHistory = wantedSlotHistory(view);
-  if (slotHistory !== null) intents.push(act({ kind: 'publish_slot_history', session, slotHistory }));
+  if (slotHistory !== null)
+    intents.push(
+      act({
+        kind: 'publish_slot_history',
+        session,
+        slotHistory,
+        index: view.consul.keys?.slotHistory?.modifyIndex ?? 0,
+      }),
+    );
   const look = freshLook(view);
   if (look !== null && view.consul.keys?.initialize === null) {
     intents.push(act({ kind: 'publish_initialize', session, systemIdentifier: look.systemIdentifier }));

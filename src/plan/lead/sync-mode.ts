@@ -18,7 +18,7 @@ export function planSync(view: View): readonly Intent[] {
   const wanted = wantedSync(view);
   const before = view.consul.keys?.sync ?? null;
   if (wanted === null || (before !== null && before.value !== null && isSame(before.value, wanted))) return [];
-  return [act({ kind: 'publish_sync', session, sync: wanted })];
+  return [act({ kind: 'publish_sync', session, sync: wanted, index: before?.modifyIndex ?? 0 })];
 }
 
 /**

@@ -14,7 +14,9 @@ import { act } from '../intent.ts';
 export function planTerms(view: View): readonly Intent[] {
   const session = sessionId(view);
   const wanted = wantedTerms(view);
-  return session === null || wanted === null ? [] : [act({ kind: 'publish_terms', session, terms: wanted })];
+  if (session === null || wanted === null) return [];
+  const index = view.consul.keys?.terms?.modifyIndex ?? 0;
+  return [act({ kind: 'publish_terms', session, terms: wanted, index })];
 }
 
 /** Whether the term is listed, as last read. */
