@@ -30,7 +30,7 @@ export function consulStops(world: World, random: Random, checks: Checks): void 
   world.trace.add('consul', 'stops');
   world.consul.stop();
   const data = random.chance(0.25) ? 'lost' : 'kept';
-  if (data === 'lost') checks.consulLostData = true;
+  if (data === 'lost') checks.consulLosesData();
   later(world, random.int(500, 20_000), () => {
     if (world.consul.running) return;
     world.trace.add('consul', `starts, its data ${data}`);

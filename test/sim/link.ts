@@ -16,10 +16,23 @@ export interface LinkFaults {
   lostAnswers: number;
   /** How often a question takes effect twice. */
   duplicated: number;
+  /** How long after the first time the second one is at most. */
+  repeatedWithinMs: number;
 }
 
+/** What became of one call over a link that did not work. */
+export type LinkTrouble = 'refused' | 'question lost' | 'answer lost' | 'carried out twice' | 'no leader';
+
 export function healthyLink(): LinkFaults {
-  return { mode: 'ok', maxTripMs: 0, answersTakeMs: 0, isMute: false, lostAnswers: 0, duplicated: 0 };
+  return {
+    mode: 'ok',
+    maxTripMs: 0,
+    answersTakeMs: 0,
+    isMute: false,
+    lostAnswers: 0,
+    duplicated: 0,
+    repeatedWithinMs: 0,
+  };
 }
 
 export interface LinkContext {
@@ -35,6 +48,7 @@ export interface LinkContext {
   readonly patienceMs: number;
   /** Holds questions that have arrived back for as long as whoever answers stands still; null = it never does. */
   readonly gate?: Gate | null;
+  readonly told?: (trouble: LinkTrouble) => void;
 }
 
 export interface Gate {
@@ -75,25 +89,34 @@ export function callOver<T>(link: LinkContext, signal: AbortSignal, effect: () =
       let outcome: { readonly value: T } | { readonly error: unknown };
       try {
         outcome = { value: effect() };
-        if (random.chance(faults.duplicated)) effect();
+        if (random.chance(faults.duplicated)) repeated(link, effect);
       } catch (error) {
         outcome = { error };
       }
       const lost = random.chance(faults.lostAnswers);
       time.in(trip() + faults.answersTakeMs, () => {
+        const isLost = lost || faults.mode !== 'ok';
+        if (isLost && 'value' in outcome) link.told?.('answer lost');
         settle(() => {
-          if (lost || faults.mode !== 'ok') reject(link.broken('connection reset'));
+          if (isLost) reject(link.broken('connection reset'));
           else if ('value' in outcome) resolve(outcome.value);
           else reject(asError(outcome.error));
         });
       });
     };
-    if (faults.mode === 'black_hole') return;
+    if (faults.mode === 'black_hole') {
+      link.told?.('question lost');
+      return;
+    }
     time.in(
       trip(),
       () => {
-        if (faults.mode === 'black_hole' || faults.isMute) return;
+        if (faults.mode === 'black_hole' || faults.isMute) {
+          link.told?.('question lost');
+          return;
+        }
         if (faults.mode === 'cut') {
+          link.told?.('refused');
           time.in(0, () => {
             settle(() => {
               reject(link.broken('connection refused'));
@@ -104,6 +127,26 @@ export function callOver<T>(link: LinkContext, signal: AbortSignal, effect: () =
       },
       false,
     );
+  });
+}
+
+/** What was carried out once is carried out once more: at once, or when nobody thinks of it any more. */
+function repeated({ time, random, faults, gate, told }: LinkContext, effect: () => unknown): void {
+  told?.('carried out twice');
+  if (faults.repeatedWithinMs === 0) {
+    effect();
+    return;
+  }
+  const late = (): void => {
+    try {
+      effect();
+    } catch {
+      // Whoever asked has had the answer to the first one.
+    }
+  };
+  time.in(random.next() * faults.repeatedWithinMs, () => {
+    if (gate == null) late();
+    else gate.whenOpen(late);
   });
 }
 

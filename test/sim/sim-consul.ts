@@ -8,7 +8,7 @@ import {
   TtlRefusedError,
 } from '../../src/consul/port.ts';
 import { type Commit, ConsulState } from './consul-state.ts';
-import { callOver, type Gate, type LinkContext, type LinkFaults } from './link.ts';
+import { callOver, type Gate, type LinkContext, type LinkFaults, type LinkTrouble } from './link.ts';
 import type { Random } from './random.ts';
 import type { Life } from './virtual-clock.ts';
 import type { VirtualTime } from './virtual-time.ts';
@@ -76,7 +76,7 @@ export class SimConsul {
   }
 
   /** The port of one run of the agent `name`. Nothing is answered once `life` has ended. */
-  connect(name: string, life: Life, faults: LinkFaults): ConsulPort {
+  connect(name: string, life: Life, faults: LinkFaults, told?: (trouble: LinkTrouble) => void): ConsulPort {
     const link: LinkContext = {
       time: this.#time,
       random: this.#random,
@@ -86,10 +86,11 @@ export class SimConsul {
       broken: (why) => new ConsulError(`consul: ${why}`, null),
       patienceMs: requestTimeoutMs,
       gate: this.#gate,
+      ...(told === undefined ? {} : { told }),
     };
     const call = <T>(signal: AbortSignal, effect: () => T): Promise<T> =>
       callOver(link, signal, () => {
-        if (!this.running) throw new ConsulError('No cluster leader', 500);
+        this.#requireLeader(link);
         return effect();
       });
     const services = (): Map<string, ServiceSpec> => {
@@ -136,11 +137,17 @@ export class SimConsul {
     };
   }
 
+  #requireLeader({ told }: LinkContext): void {
+    if (this.running) return;
+    told?.('no leader');
+    throw new ConsulError('No cluster leader', 500);
+  }
+
   /** The blocking read: the question travels, waits at the server, and the answer travels back. */
   async #readPrefix(link: LinkContext, prefix: string, options: ReadOptions): Promise<PrefixRead> {
     const { index, waitMs, signal } = options;
     const first = await callOver(link, signal, () => {
-      if (!this.running) throw new ConsulError('No cluster leader', 500);
+      this.#requireLeader(link);
       return this.state.list(prefix);
     });
     if (index === 0 || first.index > index) return first;

@@ -10,11 +10,11 @@ import { isFollowed, mayRestart, type ScopeConfig } from './scope-config.ts';
 import type { ServerChanges } from './server-changes.ts';
 import type { SlotPast } from './slot-past.ts';
 import { type Rule, Violation } from './violation.ts';
-import type { World } from './world.ts';
+import type { SlotWorld } from './slot-world.ts';
 
 /** Watches what agents do to slots and servers, as it takes effect: rules S1, S4 and S7, and who keeps which slot. */
 export class SlotChecks implements ServerChanges {
-  readonly #world: World;
+  readonly #world: SlotWorld;
   readonly #past: SlotPast;
   readonly #fail: (violation: Violation) => void;
   /** How far templates may go, by the furthest status. */
@@ -22,7 +22,7 @@ export class SlotChecks implements ServerChanges {
   /** Since when each slot of the primary has been one that PostgreSQL is to synchronise. */
   readonly #markedSinceMs = new Map<string, number>();
 
-  constructor(world: World, past: SlotPast, fail: (violation: Violation) => void) {
+  constructor(world: SlotWorld, past: SlotPast, fail: (violation: Violation) => void) {
     this.#world = world;
     this.#past = past;
     this.#fail = fail;

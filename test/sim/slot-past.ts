@@ -4,7 +4,7 @@ import type { Gap } from '../../src/domain/slot.ts';
 import { isTemplateName } from '../../src/domain/template.ts';
 import type { LogicalPgSlot } from './pg-slot.ts';
 import type { Consumer } from './workload.ts';
-import type { World } from './world.ts';
+import type { SlotWorld } from './slot-world.ts';
 
 /** What the cluster has known of a logical slot's name, and how its last slot ended. */
 interface Past {
@@ -27,12 +27,12 @@ export interface Loss {
 
 /** Keeps account of what the consumers of the primary's slots lose, whoever makes them lose it. */
 export class SlotPast {
-  readonly #world: World;
+  readonly #world: SlotWorld;
   readonly #past = new Map<string, Past>();
   /** What people did on the present primary: once another one takes over, nobody can know of it who has not seen it. */
   #losses: Loss[] = [];
 
-  constructor(world: World) {
+  constructor(world: SlotWorld) {
     this.#world = world;
   }
 

@@ -7,7 +7,7 @@ import type { SlotVerdict } from '../../src/domain/slot.ts';
 import { type Flaw, flawOf } from './oracle.ts';
 import { simKeys } from './sim-agent.ts';
 import { Violation } from './violation.ts';
-import type { Member, World } from './world.ts';
+import type { SlotMember, SlotWorld } from './slot-world.ts';
 
 /** A standby's chain that was changed by the HA manager is seen at the next look, and said at the next write. */
 const chainReactionMs = 4_000;
@@ -18,37 +18,37 @@ const members = new WeakMap<KvEntry, MemberValue | null>();
 
 /** Rule S2: whoever says `ready`, in memory or in its member key, is right. */
 export class VerdictChecks {
-  readonly #world: World;
+  readonly #world: SlotWorld;
   readonly #fail: (violation: Violation) => void;
   readonly #wrongSinceMs = new Map<string, number>();
   readonly #cutOffAtMs = new Map<string, number>();
 
-  constructor(world: World, fail: (violation: Violation) => void) {
+  constructor(world: SlotWorld, fail: (violation: Violation) => void) {
     this.#world = world;
     this.#fail = fail;
   }
 
   /** What the agent of this member believes at this moment. */
-  checkMemory(member: Member): void {
+  checkMemory(member: SlotMember): void {
     const run = member.agent;
     if (run?.turn == null || !run.life.alive || member.server.role === 'primary') return;
     this.#judge(member, 'in memory', run.turn.view.verdicts, 0);
   }
 
   /** What its member key says; a key whose agent is gone goes away with its session and promises nothing meanwhile. */
-  checkPublished(member: Member): void {
+  checkPublished(member: SlotMember): void {
+    const now = this.#world.time.nowMs();
+    if (this.#world.isCutOff(member)) this.#cutOffAtMs.set(member.name, now);
     if (member.agent?.life.alive !== true || member.server.role === 'primary') return;
     const entry = this.#world.consul.state.keys.get(memberKey(simKeys, member.name));
     const value = entry?.session == null ? null : memberIn(entry);
     if (value === null) return;
-    const now = this.#world.time.nowMs();
-    if (!this.#world.consul.running || member.consulLink.mode !== 'ok') this.#cutOffAtMs.set(member.name, now);
     const sinceMs = now - (this.#cutOffAtMs.get(member.name) ?? -Infinity);
     this.#judge(member, 'published', sinceMs < publicationMs ? [] : [...value.slots.values()], publicationMs);
   }
 
   /** `extraMs` is allowed on top of what the kind of flaw allows. */
-  #judge(member: Member, where: string, verdicts: readonly SlotVerdict[], extraMs: number): void {
+  #judge(member: SlotMember, where: string, verdicts: readonly SlotVerdict[], extraMs: number): void {
     for (const { slot, type, verdict } of verdicts) {
       const key = `${member.name} ${slot} ${where}`;
       const flaw = type === 'logical' && verdict.kind === 'ready' ? this.#flaw(member, slot) : null;
@@ -64,7 +64,7 @@ export class VerdictChecks {
     }
   }
 
-  #flaw(member: Member, slot: string): Flaw | null {
+  #flaw(member: SlotMember, slot: string): Flaw | null {
     const { server } = member;
     if (server.state !== 'up') return null;
     const root = this.#world.cluster.rootOf(server);
@@ -84,7 +84,7 @@ export class VerdictChecks {
    * of its catalog rows, must be right at every moment, but for the time in which a change of the chain is noticed. That
    * the standby above a cascade lost its slots (it was rebuilt, say) is told by that standby's agent, through Consul.
    */
-  #allowedMs(member: Member, flaw: Flaw): number {
+  #allowedMs(member: SlotMember, flaw: Flaw): number {
     if (flaw.kind === 'outside' || flaw.kind === 'absent') return this.#world.knowledgeMs();
     // PostgreSQL has made the slot anew by itself: the next look shows it.
     if (flaw.kind === 'temporary') return chainReactionMs;

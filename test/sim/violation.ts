@@ -21,9 +21,11 @@ export type Rule =
 export class Violation extends Error {
   override readonly name = 'Violation';
   readonly rule: Rule;
+  readonly what: string;
 
   constructor(rule: Rule, what: string) {
     super(`${rule}: ${what}`);
     this.rule = rule;
+    this.what = what;
   }
 }

@@ -39,6 +39,8 @@ export class Workload {
   readonly #primary: () => PgServer;
   /** Told of each slot that begins, with the consumer of the one that had its name before. */
   readonly #began: (slot: LogicalPgSlot, before: Consumer | undefined) => void;
+  /** Whether clients can write to the server. */
+  readonly #isOpen: (server: PgServer) => boolean;
 
   constructor(
     time: VirtualTime,
@@ -46,8 +48,10 @@ export class Workload {
     cluster: PgCluster,
     primary: () => PgServer,
     began: (slot: LogicalPgSlot, before: Consumer | undefined) => void,
+    isOpen = (server: PgServer): boolean => server.state === 'up' && server.role === 'primary',
   ) {
     this.#began = began;
+    this.#isOpen = isOpen;
     this.#time = time;
     this.#random = random;
     this.#cluster = cluster;
@@ -120,7 +124,7 @@ export class Workload {
   readonly #consume = (): void => {
     const random = this.#random;
     const server = this.#primary();
-    if (this.#isAtRest || server.state !== 'up' || server.role !== 'primary') return;
+    if (this.#isAtRest || !this.#isOpen(server)) return;
     if (!this.#stirred && random.chance(this.#restShare)) {
       this.#restUntilMs = this.#time.nowMs() + random.int(6_000, 15_000);
     }
@@ -152,7 +156,7 @@ export class Workload {
   }
 
   #writable(): readonly PgServer[] {
-    return [...this.#cluster.servers.values()].filter((server) => server.state === 'up' && server.role === 'primary');
+    return [...this.#cluster.servers.values()].filter(this.#isOpen);
   }
 
   #every(delayMs: () => number, act: () => void): void {

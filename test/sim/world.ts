@@ -15,6 +15,7 @@ import { type AgentRun, agentSettings, runAgent, simKeys } from './sim-agent.ts'
 import { SimConsul } from './sim-consul.ts';
 import type { ServerChanges } from './server-changes.ts';
 import { simServer } from './sim-server.ts';
+import type { ConfigWrite } from './slot-world.ts';
 import { Trace } from './trace.ts';
 import { virtualClock } from './virtual-clock.ts';
 import { VirtualTime } from './virtual-time.ts';
@@ -27,7 +28,8 @@ const calmMs = 15_000;
 const versions = [110_022, 130_023, 150_018, 160_014, 160_014, 170_010, 170_010, 180_004, 180_004];
 
 /** What the checks hear of as it happens. */
-export interface Witness extends ServerChanges {
+export interface Witness {
+  readonly changes: ServerChanges;
   readonly committed: (commit: Commit) => void;
   readonly turned: (run: AgentRun) => void;
   /** A slot begins on the primary; `before`: whoever read from the one that had its name. */
@@ -51,12 +53,6 @@ export interface Member {
   readonly consulLink: LinkFaults;
   readonly serverLink: LinkFaults;
   agent: AgentRun | null;
-}
-
-/** A configuration as it was written, and when. `good` = null for a value that must change nothing. */
-export interface ConfigWrite {
-  readonly atMs: number;
-  readonly good: ScopeConfig | null;
 }
 
 /** Everything outside the agents, and the agents themselves, on one virtual time and from one seed. */
@@ -140,6 +136,10 @@ export class World {
     return isFollowed(this.config, this.major, slot);
   }
 
+  isCutOff({ consulLink }: { readonly consulLink: LinkFaults }): boolean {
+    return !this.consul.running || consulLink.mode !== 'ok';
+  }
+
   member(name: string): Member {
     const member = this.members.find((each) => each.name === name);
     if (member === undefined) throw new RangeError(`no member ${name}`);
@@ -182,7 +182,7 @@ export class World {
           broken: (why) => new ServerError(why, 'other', null),
           patienceMs: 5_000,
         },
-        this.#witness,
+        this.#witness.changes,
       ),
       clock: virtualClock(time, life, this.random.int(1_000, 1_000_000)),
       random: random.next,

@@ -2,28 +2,45 @@ import { decodeTerms } from '../../../src/consul/codec/lead.ts';
 import { formatLsn } from '../../../src/domain/lsn.ts';
 import type { PgServer } from '../pg-server.ts';
 import { type AgentRun, simKeys } from '../sim-agent.ts';
+import { SlotRules } from '../slot-rules.ts';
+import type { Violation } from '../violation.ts';
 import type { Host } from './host.ts';
 import { traceLead } from './lead-trace.ts';
 import { type LeadRule, LeadViolation } from './lead-violation.ts';
 import type { LeadWitness, LeadWorld } from './lead-world.ts';
 
-/** All rules of leadership, checked while a history runs. The first violation stays. */
+/** Between two looks at every slot; what an agent has just planned is looked at at once. */
+const sampleMs = 250;
+
+/** All rules of leadership and of slots, checked while a history runs. The first violation stays. */
 export class LeadChecks {
   violation: LeadViolation | null = null;
   readonly #world: LeadWorld;
+  readonly #slots: SlotRules;
   readonly #told = new Map<string, string>();
+  #sampledAtMs = 0;
+  /** Who has planned since the last step. */
+  #turned: string | null = null;
   /** The member that last accepted writes. */
   #last: string | null = null;
   readonly #deposed = new Map<string, number>();
 
   constructor(world: LeadWorld) {
     this.#world = world;
+    const fail = (violation: Violation): void => {
+      this.#fail(new LeadViolation(violation.rule, violation.what));
+    };
+    this.#slots = new SlotRules(world.slots, fail, [simKeys.terms, simKeys.sync, simKeys.failsafe]);
   }
 
   fail(rule: LeadRule, what: string): void {
+    this.#fail(new LeadViolation(rule, what));
+  }
+
+  #fail(violation: LeadViolation): void {
     if (this.violation !== null) return;
-    this.violation = new LeadViolation(rule, what);
-    this.#world.trace.add('checks', `VIOLATION ${this.violation.message}`);
+    this.violation = violation;
+    this.#world.trace.add('checks', `VIOLATION ${violation.message}`);
   }
 
   witness(): LeadWitness {
@@ -34,7 +51,15 @@ export class LeadChecks {
       diverged: (standby, upstream) => {
         this.#diverged(standby, upstream);
       },
+      slots: this.#slots.changes,
+      began: (slot, before) => {
+        this.#slots.began(slot, before);
+      },
+      committed: (commit) => {
+        this.#slots.committed(commit);
+      },
       turned: (run: AgentRun) => {
+        this.#turned = run.name;
         traceLead(this.#world.trace, this.#told, run);
         this.#countDeposed(run);
       },
@@ -48,12 +73,30 @@ export class LeadChecks {
   }
 
   afterStep(): void {
+    this.#checkSlots();
     const { members } = this.#world;
     const writable = members.filter(({ host }) => host.isWritable);
     if (writable.length > 1)
       this.fail('two primaries', `${writable.map(({ name }) => name).join(' and ')} accept writes`);
     const mixed = members.find(({ host }) => host.isMixed && host.server.state === 'up');
     if (mixed !== undefined) this.fail('divergence', `the data of ${mixed.name} is of two lines`);
+  }
+
+  #checkSlots(): void {
+    const { slots, time } = this.#world;
+    const isDue = time.nowMs() - this.#sampledAtMs >= sampleMs;
+    if (this.#turned === null && !isDue) return;
+    slots.observe();
+    if (this.#turned !== null) this.#slots.turned(this.#turned);
+    this.#turned = null;
+    if (!isDue) return;
+    this.#sampledAtMs = time.nowMs();
+    this.#slots.observe();
+  }
+
+  /** S3: what a consumer lost and nothing says; null = all of it is on record. */
+  unrecordedGap(): string | null {
+    return this.#slots.unrecordedGap();
   }
 
   /** What is not yet as it has to be once everything works; null = nothing. */
@@ -85,6 +128,7 @@ export class LeadChecks {
   #writable(host: Host, term: number): void {
     const { consul, writers } = this.#world;
     const { server } = host;
+    if (host.name !== this.#last) this.#slots.promoting();
     this.#countTakeover(host.name);
     for (const [branch, lsn] of writers.acknowledged) {
       if (server.branch.contains(branch, lsn)) continue;

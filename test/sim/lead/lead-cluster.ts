@@ -4,10 +4,13 @@ import type { Random } from '../random.ts';
 import type { VirtualTime } from '../virtual-time.ts';
 import type { Host } from './host.ts';
 import { refusalByNumber } from './lines.ts';
+import { Pairs } from './pairs.ts';
 
 /** The streams between servers that slotkeeper manages. They go by timeline numbers, as PostgreSQL's do. */
 export class LeadCluster extends PgCluster {
   readonly hosts = new Map<string, Host>();
+  /** Servers that do not reach each other. */
+  readonly apart = new Pairs();
   readonly #diverged: (standby: PgServer, upstream: PgServer) => void;
 
   constructor(
@@ -29,8 +32,7 @@ export class LeadCluster extends PgCluster {
     const { upstream } = standby;
     if (upstream === null) return 'no upstream';
     if (standby.state !== 'up' || upstream.state !== 'up') return 'a server is down';
-    if (this.streams.get(standby.name)?.broken === true || this.streams.get(upstream.name)?.broken === true)
-      return 'the link is broken';
+    if (this.areApart(standby, upstream)) return 'the link is broken';
     if (this.#host(standby).systemIdentifier !== this.#host(upstream).systemIdentifier)
       return 'database system identifier differs';
     if (standby.primarySlotName !== '' && !upstream.slots.has(standby.primarySlotName)) return 'no such physical slot';
@@ -42,6 +44,12 @@ export class LeadCluster extends PgCluster {
       return 'it has diverged and cannot know';
     }
     return null;
+  }
+
+  /** Whether no connection between the two servers works. */
+  areApart(a: PgServer, b: PgServer): boolean {
+    const isCutOff = ({ name }: PgServer): boolean => this.streams.get(name)?.broken === true;
+    return isCutOff(a) || isCutOff(b) || this.apart.areApart(a.name, b.name);
   }
 
   #host(server: PgServer): Host {

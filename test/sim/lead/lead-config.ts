@@ -10,6 +10,9 @@ export interface LeadScopeConfig {
   readonly promotionGuard: 'prefer' | 'require' | 'off';
   readonly checkTimeline: boolean;
   readonly withSlots: boolean;
+  /** PostgreSQL 17 and later: the slot is one that PostgreSQL synchronises itself. */
+  readonly failoverMark: boolean;
+  readonly recreateLost: boolean;
   readonly failsafeMode: boolean;
 }
 
@@ -22,13 +25,16 @@ export function someConfig(random: Random): LeadScopeConfig {
     primaryStartTimeout: random.pick([0, 10, 300]),
     promotionGuard: random.pick(['prefer', 'prefer', 'off']),
     checkTimeline: random.chance(0.3),
-    withSlots: random.chance(0.3),
+    withSlots: random.chance(0.4),
+    failoverMark: false,
+    recreateLost: false,
     failsafeMode: random.chance(0.4),
   };
 }
 
 /** The value of the key `config`. */
 export function configJson(config: LeadScopeConfig): string {
+  const marked = config.failoverMark ? { failover: true } : {};
   return JSON.stringify({
     ttl: config.ttl,
     loop_wait: 10,
@@ -42,7 +48,8 @@ export function configJson(config: LeadScopeConfig): string {
     check_timeline: config.checkTimeline,
     promotion_guard: config.promotionGuard,
     failsafe_mode: config.failsafeMode,
-    slots: config.withSlots ? { orders: { type: 'logical', database: 'app', plugin: 'pgoutput' } } : {},
+    slots: config.withSlots ? { orders: { type: 'logical', database: 'app', plugin: 'pgoutput', ...marked } } : {},
+    failover_slots: { recreate_lost: config.recreateLost },
     postgresql: {
       use_pg_rewind: true,
       remove_data_directory_on_rewind_failure: true,

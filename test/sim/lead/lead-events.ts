@@ -1,36 +1,10 @@
 import { encodeFailover } from '../../../src/consul/codec/lead.ts';
-import { healthyLink, type LinkFaults } from '../link.ts';
-import type { Random } from '../random.ts';
 import { simKeys } from '../sim-agent.ts';
 import { usualFaults } from './host.ts';
+import { isHealthy, type LeadEvent, someFaultMs, toMember } from './lead-event.ts';
 import type { LeadMember, LeadWorld } from './lead-world.ts';
 
-/** Something that happens in a history. */
-export type LeadEvent = (world: LeadWorld, random: Random) => void;
-
-function someMember(world: LeadWorld, random: Random): LeadMember | null {
-  const nowMs = world.time.nowMs();
-  const free = world.members.filter(({ sparedUntilMs }) => sparedUntilMs <= nowMs);
-  // What happens to the leader is what matters most.
-  const leader = free.find(({ host }) => host.isWritable);
-  if (leader !== undefined && random.chance(0.5)) return leader;
-  return free.length === 0 ? null : random.pick(free);
-}
-
-/** An event that happens to one member. */
-function toMember(happens: (world: LeadWorld, random: Random, member: LeadMember) => void): LeadEvent {
-  return (world, random) => {
-    const member = someMember(world, random);
-    if (member !== null) happens(world, random, member);
-  };
-}
-
 const someDelays = [10, 500, 500, 3_000, 12_000] as const;
-
-/** How long a fault lasts: mostly less than a lease, and often enough longer than any. */
-function someFaultMs(random: Random): number {
-  return random.pick([random.int(300, 3_000), random.int(3_000, 9_000), random.int(9_000, 30_000)]);
-}
 
 export const agentDies = toMember((world, random, member) => {
   world.killAgent(member);
@@ -58,7 +32,7 @@ export const agentFreezes = toMember((world, random, member) => {
   process.freeze();
   world.time.in(forMs, () => {
     if (process.isFrozen) world.trace.add(member.name, 'agent goes on');
-    process.thaw();
+    world.thaw(member.name, process);
   });
 });
 
@@ -83,71 +57,6 @@ export const hostGone = toMember((world, random, member) => {
   });
 });
 
-export const consulLinkFails = toMember((world, random, member) => {
-  const faults = random.pick<Partial<LinkFaults>>([
-    { mode: 'cut' },
-    { mode: 'black_hole' },
-    { mode: 'black_hole' },
-    { maxTripMs: 800 },
-    { maxTripMs: 6_000 },
-    { lostAnswers: 0.3 },
-    { lostAnswers: 0.9 },
-    { duplicated: 0.3, maxTripMs: 100 },
-    { answersTakeMs: 1_500 },
-    { answersTakeMs: 2_500 },
-    { isMute: true },
-  ]);
-  world.trace.add(member.name, `way to Consul: ${JSON.stringify(faults)}`);
-  Object.assign(member.consulLink, healthyLink(), faults);
-  if (faults.mode === 'cut') world.consul.resetConnections(member.consulLink);
-  world.time.in(someFaultMs(random), () => {
-    Object.assign(member.consulLink, healthyLink());
-  });
-});
-
-/** Neither Consul nor another server is reached from there, and nobody says so. */
-export const hostCutOff = toMember((world, random, member) => {
-  const stream = world.cluster.streams.get(member.name);
-  if (stream === undefined) return;
-  world.trace.add(member.name, 'host is cut off');
-  member.consulLink.mode = 'black_hole';
-  member.isAlone = true;
-  stream.broken = true;
-  world.time.in(someFaultMs(random), () => {
-    world.trace.add(member.name, 'host is reached again');
-    member.consulLink.mode = 'ok';
-    member.isAlone = false;
-    stream.broken = false;
-  });
-});
-
-export const serverLinkFails = toMember((world, random, member) => {
-  const faults = random.pick<Partial<LinkFaults>>([
-    { mode: 'cut' },
-    { mode: 'black_hole' },
-    { maxTripMs: 1_500 },
-    { lostAnswers: 0.3 },
-    { duplicated: 0.3 },
-  ]);
-  world.trace.add(member.name, `way to its server: ${JSON.stringify(faults)}`);
-  Object.assign(member.serverLink, healthyLink(), faults);
-  world.time.in(someFaultMs(random), () => {
-    Object.assign(member.serverLink, healthyLink());
-  });
-});
-
-export const streamBreaks = toMember((world, random, member) => {
-  const stream = world.cluster.streams.get(member.name);
-  if (stream === undefined) return;
-  const isSlow = random.chance(0.4);
-  world.trace.add(member.name, isSlow ? 'replay is slow' : 'is cut off from the other servers');
-  if (isSlow) stream.replayEveryPulls = random.int(10, 100);
-  else stream.broken = true;
-  world.time.in(someFaultMs(random), () => {
-    Object.assign(stream, { broken: false, replayEveryPulls: 1 });
-  });
-});
-
 export const serverIsSlow = toMember((world, random, { name, host }) => {
   const faults = random.pick([
     { startFails: true },
@@ -164,17 +73,9 @@ export const serverIsSlow = toMember((world, random, { name, host }) => {
 });
 
 export const wallClockJumps = toMember((world, random, member) => {
+  if (member.agent !== null) world.tally.count('clock jumps beside an agent that runs');
   member.wallJumpMs = random.pick([-3_600_000, -30_000, 0, 30_000, 86_400_000]);
   world.trace.add(member.name, `wall clock is off by ${member.wallJumpMs} ms`);
-});
-
-/** No other agent reaches this one, whoever else does. */
-export const membersApart = toMember((world, random, member) => {
-  world.trace.add(member.name, 'no other agent reaches it');
-  member.isAlone = true;
-  world.time.in(someFaultMs(random), () => {
-    member.isAlone = false;
-  });
 });
 
 /** Consul's servers are stopped and continued. */
@@ -212,10 +113,6 @@ export const sessionDestroyed: LeadEvent = (world, random) => {
 
 /** Whoever hears of a change at all has heard of it by then. */
 const hearingMs = 2_000;
-
-function isHealthy({ mode, maxTripMs, answersTakeMs, isMute, lostAnswers }: LinkFaults): boolean {
-  return mode === 'ok' && maxTripMs === 0 && answersTakeMs === 0 && !isMute && lostAnswers === 0;
-}
 
 /**
  * By hand, where the member that leads can see it: a key that is deleted has no lock delay, so nothing but its holder's

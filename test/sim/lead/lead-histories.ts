@@ -3,6 +3,7 @@ import type { Random } from '../random.ts';
 import { simKeys } from '../sim-agent.ts';
 import { usualFaults } from './host.ts';
 import type { LeadChecks } from './lead-checks.ts';
+import type { LeadEvent } from './lead-event.ts';
 import {
   agentAndServerDie,
   agentDies,
@@ -10,24 +11,27 @@ import {
   agentStops,
   consulFreezes,
   consulLeaderChanges,
-  consulLinkFails,
-  hostCutOff,
   hostGone,
   leaderKeyDeleted,
-  type LeadEvent,
-  membersApart,
   paused,
   resumed,
   serverDies,
   serverIsSlow,
-  serverLinkFails,
   sessionDestroyed,
-  streamBreaks,
   switchover,
   wallClockJumps,
 } from './lead-events.ts';
 import type { LeadScene } from './lead-scenes.ts';
 import type { LeadWorld } from './lead-world.ts';
+import {
+  agentsApart,
+  consulLinkFails,
+  hostCutOff,
+  memberAlone,
+  serverLinkFails,
+  serversApart,
+  streamBreaks,
+} from './partition-events.ts';
 
 /** What can happen, as the tally calls it, with how often it does in relation to the others. */
 const events: readonly (readonly [what: string, weight: number, event: LeadEvent])[] = [
@@ -41,10 +45,12 @@ const events: readonly (readonly [what: string, weight: number, event: LeadEvent
   ['faults between agent and Consul', 8, consulLinkFails],
   ['faults between agent and server', 4, serverLinkFails],
   ['faults between servers', 5, streamBreaks],
+  ['servers apart', 2, serversApart],
   ['slow servers', 4, serverIsSlow],
-  ['clock jumps', 1, wallClockJumps],
+  ['clock jumps', 2, wallClockJumps],
   ['Consul frozen', 3, consulFreezes],
-  ['agents apart', 2, membersApart],
+  ['agents apart', 1, agentsApart],
+  ['agents alone', 2, memberAlone],
   ['Consul leader changes', 2, consulLeaderChanges],
   ['sessions destroyed', 4, sessionDestroyed],
   ['leader keys deleted', 2, leaderKeyDeleted],
@@ -75,6 +81,8 @@ export const expectedInSweep: readonly string[] = [
 const troubleLengthsMs = [4_000, 6_000, 6_000, 8_000, 8_000, 10_000, 10_000, 15_000, 20_000, 30_000, 60_000];
 /** How long agents have to make or take over the cluster before anything goes wrong, in the histories that let them. */
 const mostCalmMs = 15_000;
+/** In how many histories whoever stands still goes on when its pause is over, and not when all else is mended. */
+const pauseGoesOnShare = 0.3;
 /** How long a world in which everything works has to come to rest. */
 const restMs = 60_000;
 /** In how many histories it then has to stay as it is, and for how long. */
@@ -95,7 +103,7 @@ export async function wholeHistory(world: LeadWorld, random: Random, checks: Lea
   const endMs = time.nowMs() + troubleMs;
   trouble(world, random, endMs);
   await run(endMs);
-  if (checks.violation === null) heal(world);
+  if (checks.violation === null) heal(world, random.chance(pauseGoesOnShare));
   await comeToRest(world, checks, run);
   if (random.chance(stillShare)) await stayStill(world, checks, run);
 }
@@ -103,8 +111,10 @@ export async function wholeHistory(world: LeadWorld, random: Random, checks: Lea
 /** What such a world does when nothing goes wrong any more is not what is looked for. */
 export async function play(world: LeadWorld, random: Random, scene: LeadScene, checks: LeadChecks, run: RunUntil) {
   world.writeConfig({ ...world.config, failsafeMode: false, ...scene.config });
-  await calm(world, checks, run);
-  await run(world.time.nowMs() + random.int(0, 1_500));
+  if (scene.prepare === undefined) {
+    await calm(world, checks, run);
+    await run(world.time.nowMs() + random.int(0, 1_500));
+  } else scene.prepare(world);
   const end = scene.endsWith?.(world) ?? null;
   scene.happens(world, random);
   await run(world.time.nowMs() + scene.lastsMs);
@@ -154,19 +164,21 @@ function trouble(world: LeadWorld, random: Random, untilMs: number): void {
   next();
 }
 
-/** Everything works again and every agent runs. */
-function heal(world: LeadWorld): void {
+/** Everything works again and every agent runs, but for those whose pause goes on. */
+function heal(world: LeadWorld, pausesGoOn: boolean): void {
   world.trace.add('operator', 'heals everything');
-  world.isHealed = true;
+  world.healedAtMs = world.time.nowMs();
   if (world.consul.isFrozen) world.consul.thaw();
   if (!world.consul.running) world.consul.start('kept');
+  world.cluster.apart.joinAll();
+  world.agentsApart.joinAll();
   for (const member of world.members) {
     Object.assign(member.consulLink, healthyLink());
     Object.assign(member.serverLink, healthyLink());
     member.isAlone = false;
     Object.assign(member.host.faults, usualFaults);
     Object.assign(world.cluster.streams.get(member.name) ?? {}, { broken: false, replayEveryPulls: 1 });
-    member.process?.thaw();
+    if (member.process !== null && !pausesGoOn) world.thaw(member.name, member.process);
     world.startAgent(member);
   }
   // A request that nobody could carry out in all that trouble would be carried out now.

@@ -100,6 +100,67 @@ export const leadMutants: readonly LeadMutant[] = [
     ],
   },
   {
+    name: 'L9: PostgreSQL stops to wait for a standby that is still called synchronous',
+    scene: 'synchronousOneReplaced',
+    finds: ['lost write'],
+    changes: [
+      { file: 'src/plan/lead/sync-mode.ts', from: 'new Set([...listed, ...wanted])', to: 'new Set([...wanted])' },
+    ],
+  },
+  {
+    name: 'L2.1: what a standby lacks is not asked again with the key in hand',
+    scene: 'keyComesAfterATerm',
+    finds: ['lost write'],
+    changes: [{ file: 'src/plan/lead/release.ts', from: '?? lacking(view, look)', to: '' }],
+  },
+  {
+    name: 'L1: a promotion does not ask Consul again',
+    scene: 'keyDeletedBeforePromotion',
+    finds: ['outcome', 'two primaries'],
+    changes: [
+      {
+        file: 'src/act/executors.ts',
+        from: `{ verb: 'check-session', key: keys.leader, session },
+          { verb: 'check-index', key: keys.leader, index: term },`,
+        to: '',
+      },
+    ],
+  },
+  {
+    name: 'L5: a switchover stops the server at once',
+    scene: 'switchoverAskedFor',
+    finds: ['outcome'],
+    changes: [
+      {
+        file: 'src/plan/lead/switchover.ts',
+        from: `mode: 'fast', why: 'switchover'`,
+        to: `mode: 'immediate', why: 'switchover'`,
+      },
+      {
+        file: 'src/view/lead-memory.ts',
+        from: `action.kind === 'stop_server' && action.mode === 'fast' &&`,
+        to: `action.kind === 'stop_server' &&`,
+      },
+    ],
+  },
+  {
+    name: 'L6: what was made while another member made the cluster goes on',
+    scene: 'bootstrapOvertaken',
+    finds: ['two primaries', 'term'],
+    changes: [
+      {
+        file: 'src/plan/lead/fence.ts',
+        from: 'if (isForeign && !hasOnlyBootstrapped(view))',
+        to: 'if (isForeign)',
+      },
+      {
+        file: 'src/plan/lead/fence.ts',
+        from: 'if (isClaimed && hasOnlyBootstrapped(view))',
+        to: 'if (isClaimed && leader !== null)',
+      },
+    ],
+  },
+  {
     name: 'L11: a member that agreed may lead at once',
     scene: 'leaderWithoutConsul',
     finds: ['two primaries', 'lost write'],

@@ -2,6 +2,7 @@ import type { Random } from '../random.ts';
 import type { LeadScopeConfig } from './lead-config.ts';
 import type { LeadWorld } from './lead-world.ts';
 import { ruleScenes } from './rule-scenes.ts';
+import { takeoverScenes } from './takeover-scenes.ts';
 import { endSessions, leaderOf, once, othersThan, remove, setStream, synchronousStandbys } from './scene-moves.ts';
 
 /**
@@ -10,6 +11,8 @@ import { endSessions, leaderOf, once, othersThan, remove, setStream, synchronous
  */
 export interface LeadScene {
   readonly config: Partial<LeadScopeConfig>;
+  /** Of a scene that does not wait for a cluster that works: what there is before the first agent starts. */
+  readonly prepare?: (world: LeadWorld) => void;
   readonly happens: (world: LeadWorld, random: Random) => void;
   /** From its beginning to the end of the history. */
   readonly lastsMs: number;
@@ -22,6 +25,7 @@ export type SceneEnd = () => string | null;
 
 export const leadScenes = {
   ...ruleScenes,
+  ...takeoverScenes,
 
   /** Its agent stands still for longer than any lease. */
   leaderFrozen: {

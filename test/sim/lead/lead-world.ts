@@ -2,6 +2,7 @@ import { NEVER, Subject } from 'rxjs';
 import type { AgentPorts } from '../../../src/agent.ts';
 import { noTags, type Tags } from '../../../src/domain/config.ts';
 import type { Ledger } from '../../../src/domain/local.ts';
+import { majorOf } from '../../../src/domain/version.ts';
 import type { AgentRequest } from '../../../src/domain/request.ts';
 import { type LocalServer, ServerError } from '../../../src/postgres/port.ts';
 import type { ManagedSelf } from '../../../src/view/view.ts';
@@ -19,6 +20,8 @@ import { Host } from './host.ts';
 import { LeadCluster } from './lead-cluster.ts';
 import { withClients } from './lead-look.ts';
 import { configJson, type LeadScopeConfig, someConfig } from './lead-config.ts';
+import { type Pair, Pairs } from './pairs.ts';
+import { LeadSlots, type SlotWitness } from './lead-slots.ts';
 import { type LifelineMode, SimLifelines } from './sim-lifeline.ts';
 import { simManaged } from './sim-managed.ts';
 import { simPeers } from './sim-peers.ts';
@@ -26,7 +29,8 @@ import { SimProcess } from './sim-process.ts';
 import { Writers } from './writers.ts';
 
 /** What the checks hear of as it happens. */
-export interface LeadWitness {
+export interface LeadWitness extends SlotWitness {
+  readonly slots: ServerChanges;
   readonly writable: (host: Host, term: number) => void;
   readonly diverged: (standby: PgServer, upstream: PgServer) => void;
   readonly turned: (run: AgentRun) => void;
@@ -61,19 +65,6 @@ export interface LeadMember {
 }
 
 const versions = [150_018, 160_014, 170_010, 180_004];
-/** Never answered, never expected. */
-const unwatched: ServerChanges = {
-  moved: () => undefined,
-  movedIdle: () => undefined,
-  created: () => undefined,
-  copied: () => undefined,
-  templated: () => undefined,
-  dropped: () => undefined,
-  marked: () => undefined,
-  altered: () => undefined,
-  stopped: () => undefined,
-};
-
 const managedSelf: ManagedSelf = {
   listen: '*',
   port: 5432,
@@ -106,8 +97,12 @@ export class LeadWorld {
   readonly cluster: LeadCluster;
   readonly writers: Writers;
   readonly members: readonly LeadMember[];
+  readonly slots: LeadSlots;
+  /** Agents that do not reach each other. */
+  readonly agentsApart = new Pairs();
   config: LeadScopeConfig;
-  isHealed = false;
+  /** When everything was mended; null = not yet. */
+  healedAtMs: number | null = null;
   /** Until then nothing goes wrong anywhere. */
   sparedUntilMs = 0;
   #systems = 0;
@@ -121,7 +116,9 @@ export class LeadWorld {
     const { time, random } = this;
     this.trace = new Trace(() => time.nowMs(), keepLines);
     this.#sabotage = sabotage;
-    this.consul = new FreezableConsul(time, random.fork(), () => undefined);
+    this.consul = new FreezableConsul(time, random.fork(), (commit) => {
+      this.#witness.committed(commit);
+    });
     // The shorter a lease, the more happens in a history: most of Consuls here let sessions be shorter than usual.
     this.consul.sessionTtlMinSeconds = random.pick([5, 5, 5, 10, 15]);
     this.cluster = new LeadCluster(
@@ -145,6 +142,11 @@ export class LeadWorld {
       this.#member(name, name === 'node-c' ? lastTags : {}, versionNum),
     );
     this.writers = new Writers(time, random.fork(), this.cluster, () => this.#isKept(), this.tally.count);
+    const major = majorOf(versionNum);
+    if (major >= 17 && random.chance(0.5)) this.config = { ...this.config, failoverMark: true };
+    this.slots = new LeadSlots(this, major, random.fork(), this.config.withSlots, (slot, before) => {
+      this.#witness.began(slot, before);
+    });
     this.#witness = witness(this);
     if (isMade) this.#makeCluster();
     this.writeConfig(this.config);
@@ -156,8 +158,15 @@ export class LeadWorld {
     return member;
   }
 
+  somePair(random: Random): Pair {
+    const first = random.pick(this.members);
+    const second = random.pick(this.members.filter((member) => member !== first));
+    return [first.name, second.name];
+  }
+
   writeConfig(config: LeadScopeConfig): void {
     this.config = config;
+    this.slots.configured(config);
     this.putByHand(simKeys.config, configJson(config));
   }
 
@@ -183,7 +192,9 @@ export class LeadWorld {
     const chance = random.fork();
     member.requests$ = new Subject();
     const ports: AgentPorts = {
-      consul: this.consul.connect(member.name, process, member.consulLink),
+      consul: this.consul.connect(member.name, process, member.consulLink, (trouble) => {
+        this.tally.count(`agent and Consul: ${trouble}`);
+      }),
       server: this.#localServer(member, process),
       managed,
       lifeline: member.lifeline.connect(process),
@@ -228,6 +239,20 @@ export class LeadWorld {
     this.consul.restartClientAgent(member.name);
   }
 
+  /** Lets a process of the member go on that has been stopped. */
+  thaw(name: string, process: SimProcess): void {
+    const member = this.member(name);
+    const { frozenForMs } = process;
+    const session = member.process === process ? member.agent?.turn?.view.session : undefined;
+    if (session?.kind === 'held' && frozenForMs > session.ttlSeconds * 1_000) {
+      const wasLeading = member.agent?.turn?.view.memory.lead.guard !== null;
+      this.tally.count(
+        wasLeading ? 'leaders paused for longer than their lease' : 'others paused for longer than a lease',
+      );
+    }
+    process.thaw();
+  }
+
   #isKept(): boolean {
     return this.config.synchronousMode !== 'off' && this.consul.state.keys.has(simKeys.sync);
   }
@@ -252,6 +277,7 @@ export class LeadWorld {
     const setup = { name, versionNum, maxSlots: 12, walLevel: 'logical', keepBytes: 1_000_000_000n } as const;
     const host = new Host(time, random.fork(), setup, {
       writable: (which, term) => {
+        this.slots.leads(which.server);
         this.#witness.writable(which, term);
       },
       drained: (which) => {
@@ -300,8 +326,11 @@ export class LeadWorld {
       usualTripMs: this.#serverTripMs,
       broken: (why) => new ServerError(why, 'other', null),
       patienceMs: 5_000,
+      told: (trouble) => {
+        this.tally.count(`agent and server: ${trouble}`);
+      },
     };
-    const port = simServer(this.cluster, host.server, link, unwatched);
+    const port = simServer(this.cluster, host.server, link, this.#witness.slots);
     const requireOpen = (): void => {
       if (host.isPrivate) throw new ServerError('connection refused', 'not_running', null);
       if (host.isClosing) throw new ServerError('the database system is shutting down', 'stopping', '57P03');

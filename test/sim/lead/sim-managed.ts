@@ -55,7 +55,8 @@ export function simManaged({ time, random, cluster, host, process, newSystemIden
   };
   const sourceOf = (source: Upstream): Host => {
     const found = cluster.hosts.get(source.host);
-    if (found?.server.state !== 'up') throw broken(`could not connect to ${source.host}`);
+    if (found?.server.state !== 'up' || cluster.areApart(server, found.server))
+      throw broken(`could not connect to ${source.host}`);
     return found;
   };
   const configured = (plan: ServerPlan): void => {

@@ -29,10 +29,12 @@ export function simPeers(world: LeadWorld, asker: LeadMember, self: SimProcess, 
           give('no answer in time');
         });
         const other = world.member(new URL(apiUrl).hostname);
-        const isCut = (): boolean => asker.isAlone || other.isAlone;
+        const isCut = (): boolean =>
+          asker.isAlone || other.isAlone || world.agentsApart.areApart(asker.name, other.name);
         const after = (act: () => void): void => {
           time.in(random.next() * tripMs, () => {
-            if (!isCut()) act();
+            if (isCut()) world.tally.count('agents: question lost');
+            else act();
           });
         };
         after(() => {

@@ -15,6 +15,7 @@ export class SimProcess implements Life {
   readonly whenAwake: (run: () => void) => void;
   readonly #time: VirtualTime;
   readonly #turn: Barrier;
+  #frozenAtMs = 0;
 
   constructor(time: VirtualTime, originMs: number) {
     this.#time = time;
@@ -29,7 +30,13 @@ export class SimProcess implements Life {
     return !this.#turn.isOpen;
   }
 
+  /** How long it has been standing still; 0 = it does not. */
+  get frozenForMs(): number {
+    return this.isFrozen ? this.#time.nowMs() - this.#frozenAtMs : 0;
+  }
+
   freeze(): void {
+    if (!this.isFrozen) this.#frozenAtMs = this.#time.nowMs();
     this.#turn.close();
   }
 
