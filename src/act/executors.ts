@@ -272,7 +272,12 @@ export function createExecutors({ consul, server, managed, peers, keys, member, 
       await transact([{ verb: 'delete-cas', key: keys.failover, index }], keys.failover, signal);
       return null;
     },
-    bootstrap: ({ plan }, signal) => done(owned().bootstrap(plan, signal)),
+    bootstrap: ({ session, plan }, signal) => {
+      // Whoever stood still meanwhile learns here that another one makes the cluster, and not after its server was open.
+      const mayOpen = () =>
+        transact([{ verb: 'check-session', key: keys.initialize, session }], keys.initialize, signal);
+      return done(owned().bootstrap(plan, mayOpen, signal));
+    },
     clone: ({ source, url, methods }, signal) => done(owned().clone(source, url, signal, methods)),
     end_copy: () => {
       owned().endCopy();

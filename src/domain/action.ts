@@ -114,8 +114,8 @@ export interface ActionKinds {
   /** An operator's request is done or void: only if it still is the one that was read. */
   clear_failover: { fields: { index: number }; result: null };
 
-  /** initdb or a custom method, as the agent's file says; ends with a primary that runs. */
-  bootstrap: { fields: { plan: ServerPlan }; result: null };
+  /** initdb or a custom method, as the agent's file says; ends with a primary that runs, if `initialize` is still locked. */
+  bootstrap: { fields: { session: string; plan: ServerPlan }; result: null };
   /** A fresh copy of the data of `source`, or by a configured method; nothing runs afterwards. */
   /** `methods`: names of replica methods; empty = those of the agent's file. */
   clone: { fields: { source: Upstream; url: string; methods: readonly string[] }; result: null };

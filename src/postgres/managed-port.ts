@@ -16,9 +16,10 @@ export interface ManagedServer {
   saveConfig(text: string, signal: AbortSignal): Promise<void>;
   /**
    * Makes a cluster in an empty directory by the configured method, configures it, starts it as a primary, creates the
-   * configured users and runs `post_bootstrap`. Until all of that is done the directory counts as unfinished.
+   * configured users and runs `post_bootstrap`. Until all of that is done the directory counts as unfinished. `mayOpen` is
+   * asked right before clients are let in; when it rejects they are not, and what was made is of no use.
    */
-  bootstrap(plan: ServerPlan, signal: AbortSignal): Promise<void>;
+  bootstrap(plan: ServerPlan, mayOpen: () => Promise<unknown>, signal: AbortSignal): Promise<void>;
   /**
    * A copy of the data of `source` in an empty directory, by the first configured replica method that succeeds, ready to be
    * started as a standby of `source`. `url`: its connection URL as its member key gives it.

@@ -200,14 +200,12 @@ export interface IdleSlot {
   readonly tried: IdleSlotMove | null;
 }
 
-/** The last attempt to move an idle slot. */
+/** The last attempt to move an idle slot; `count`: which one it was for those who waited. */
 export interface IdleSlotMove {
-  /** Which attempt it was for those who waited. */
   readonly count: number;
   readonly atMs: number;
   /** False = changes wait for its consumer. */
   readonly moved: boolean;
-  /** Who waited, as the action says. */
   readonly waiting: readonly string[];
 }
 

@@ -45,7 +45,7 @@ function dataElsewhere(view: View): string | null {
 function planBootstrap(view: View, session: string, plan: ServerPlan): readonly Intent[] {
   const kind = creationKind(view);
   if (failedLately(view) !== null) return [act({ kind: 'give_up_initialize', session })];
-  if (kind === 'bootstrap') return [act({ kind: 'bootstrap', plan })];
+  if (kind === 'bootstrap') return [act({ kind: 'bootstrap', session, plan })];
   const source = remoteUpstream(view);
   if (source === null) return [hold('server', 'standby_cluster names no host to copy from')];
   const url = `postgres://${hostIn(source.host)}:${source.port}/postgres`;

@@ -21,8 +21,13 @@ import { writePrimary } from './upstream-conf.ts';
 import { replaceFile } from '../durable-file.ts';
 import { ownershipOf } from '../data-directory.ts';
 
-/** Makes a cluster in an empty directory and starts it; ends with a primary that is as configured. */
-export async function bootstrapServer(work: ManagedWork, plan: ServerPlan, signal: AbortSignal): Promise<void> {
+/** Makes a cluster in an empty directory and starts it, if `mayOpen`; ends with a primary that is as configured. */
+export async function bootstrapServer(
+  work: ManagedWork,
+  plan: ServerPlan,
+  mayOpen: () => Promise<unknown>,
+  signal: AbortSignal,
+): Promise<void> {
   const { settings, place, user } = work;
   const { method, hba } = settings.bootstrap;
   await endLeftProgram(place, settings.clock);
@@ -42,6 +47,7 @@ export async function bootstrapServer(work: ManagedWork, plan: ServerPlan, signa
     else await writePrimary(work, major);
     await withPrivateServer(work, (server) => furnish(work, server, pidFile, signal), signal);
     await writePrimary(work, major);
+    await mayOpen();
   });
   await startServer(work, plan, 'as_it_is', signal);
 }

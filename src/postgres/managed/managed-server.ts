@@ -66,7 +66,8 @@ export function createManagedServer(
         configText: await readSavedConfig(place.directory),
       })),
     saveConfig: (text) => doing('save the cluster configuration', () => writeSavedConfig(place.directory, text)),
-    bootstrap: (plan, signal) => fenced('bootstrap', signal, (work, limited) => bootstrapServer(work, plan, limited)),
+    bootstrap: (plan, mayOpen, signal) =>
+      fenced('bootstrap', signal, (work, limited) => bootstrapServer(work, plan, mayOpen, limited)),
     clone: (source, url, signal, methods = []) =>
       copying('copy the data', signal, (work, limited) => cloneData(work, source, url, methods, limited)),
     endCopy: () => copy?.abort(),

@@ -7,7 +7,7 @@ import { createManagedServer } from '../../../src/postgres/managed/managed-serve
 import { completePostgres } from '../../support/majors.ts';
 import { Sandbox } from '../../../src/sandbox/processes.ts';
 import { makeOwned } from '../../../src/sandbox/base-backup.ts';
-import { type ManagedMember, managedMember, upstreamOf } from './managed-members.ts';
+import { allowed, type ManagedMember, managedMember, upstreamOf } from './managed-members.ts';
 import { never } from './servers.ts';
 
 const run = promisify(execFile);
@@ -26,7 +26,7 @@ describe.runIf(mountIsAllowed).each(await completePostgres())('a full disk, Post
   beforeAll(async () => {
     sandbox = await Sandbox.open();
     primary = await managedMember(sandbox, postgres, 'primary');
-    await primary.server.bootstrap(primary.plan(), never);
+    await primary.server.bootstrap(primary.plan(), allowed, never);
     disk = join(primary.home, 'disk');
     await mkdir(disk);
     await run('mount', ['-t', 'tmpfs', '-o', 'size=70m', 'slotkeeper-test', disk]);

@@ -7,7 +7,7 @@ import { createManagedServer } from '../../../src/postgres/managed/managed-serve
 import { Sandbox } from '../../../src/sandbox/processes.ts';
 import { eventually } from '../../support/eventually.ts';
 import { completePostgres } from '../../support/majors.ts';
-import { type ManagedMember, managedMember, upstreamOf } from './managed-members.ts';
+import { allowed, type ManagedMember, managedMember, upstreamOf } from './managed-members.ts';
 import { never } from './servers.ts';
 
 const run = promisify(execFile);
@@ -34,7 +34,7 @@ describe.each(await completePostgres())('a managed server, PostgreSQL $version',
 
   test('is bootstrapped: from nothing to a primary with its roles', async () => {
     expect(await one.server.inspect(never)).toEqual({ kind: 'empty' });
-    await one.server.bootstrap(one.plan(), never);
+    await one.server.bootstrap(one.plan(), allowed, never);
     const [row] = await one.query<{ standby: boolean; level: string }>(
       `select pg_is_in_recovery() as standby, current_setting('wal_level') as level`,
     );
@@ -168,7 +168,7 @@ describe.each(await completePostgres())('a managed server, PostgreSQL $version',
 
   test('a rewind that cannot be done leaves the data as it was', async () => {
     const three = await managedMember(sandbox, postgres, 'three');
-    await three.server.bootstrap(three.plan(), never);
+    await three.server.bootstrap(three.plan(), allowed, never);
     await two.server.stop('fast', never);
     const before = await two.server.inspect(never);
     await expect(two.server.rewind(upstreamOf(three), three.url, never)).rejects.toThrow(/different systems/);

@@ -12,6 +12,9 @@ import type { Sandbox } from '../../../src/sandbox/processes.ts';
 import { systemClock } from '../../support/system-clock.ts';
 import { never } from './servers.ts';
 
+/** For a bootstrap that nothing keeps from letting clients in. */
+export const allowed = (): Promise<void> => Promise.resolve();
+
 /** Each password is a word of its own, to be looked for where it must not be. */
 export const passwords = { superuser: "admin's: pass\\word", replication: 'stream-secret', rewind: 'rewind-secret' };
 

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findPostgres } from '../../../src/sandbox/locate.ts';
 import { Sandbox } from '../../../src/sandbox/processes.ts';
 import { eventually } from '../../support/eventually.ts';
-import { type ManagedMember, managedMember, upstreamOf } from './managed-members.ts';
+import { allowed, type ManagedMember, managedMember, upstreamOf } from './managed-members.ts';
 import { never } from './servers.ts';
 
 const postgres = await findPostgres(15);
@@ -21,7 +21,7 @@ describe('timelines with a number left out', () => {
     one = await managedMember(sandbox, postgres, 'one');
     two = await managedMember(sandbox, postgres, 'two');
     three = await managedMember(sandbox, postgres, 'three');
-    await one.server.bootstrap(one.plan(), never);
+    await one.server.bootstrap(one.plan(), allowed, never);
     await one.query('create table t (i int)');
     for (const standby of [two, three]) {
       await standby.server.clone(upstreamOf(one), one.url, never);

@@ -12,7 +12,7 @@ import { Sandbox } from '../../../src/sandbox/processes.ts';
 import { asServerUser } from '../../../src/sandbox/server-user.ts';
 import { eventually } from '../../support/eventually.ts';
 import { completePostgres } from '../../support/majors.ts';
-import { type ManagedMember, managedMember, passwords, upstreamOf } from './managed-members.ts';
+import { allowed, type ManagedMember, managedMember, passwords, upstreamOf } from './managed-members.ts';
 import { never } from './servers.ts';
 
 describe.each(await completePostgres())('a managed server in trouble, PostgreSQL $version', (postgres) => {
@@ -22,7 +22,7 @@ describe.each(await completePostgres())('a managed server in trouble, PostgreSQL
   beforeAll(async () => {
     sandbox = await Sandbox.open();
     primary = await managedMember(sandbox, postgres, 'primary');
-    await primary.server.bootstrap(primary.plan(), never);
+    await primary.server.bootstrap(primary.plan(), allowed, never);
     await primary.query('create table big as select i, repeat(md5(i::text), 20) from generate_series(1, 60000) as i');
   });
   afterAll(() => sandbox.close());
@@ -38,7 +38,9 @@ describe.each(await completePostgres())('a managed server in trouble, PostgreSQL
     await mkdir(member.dataDir);
     await writeFile(join(member.dataDir, 'letter.txt'), 'dear');
     expect(await member.server.inspect(never)).toEqual({ kind: 'foreign', what: 'letter.txt' });
-    await expect(member.server.bootstrap(member.plan(), never)).rejects.toThrow(/not empty: it has letter\.txt/);
+    await expect(member.server.bootstrap(member.plan(), allowed, never)).rejects.toThrow(
+      /not empty: it has letter\.txt/,
+    );
     await expect(member.server.clone(upstreamOf(primary), primary.url, never)).rejects.toThrow(/not empty/);
     expect(await readdir(member.dataDir)).toEqual(['letter.txt']);
     expect(await readFile(join(member.dataDir, 'letter.txt'), 'utf8')).toBe('dear');
@@ -90,6 +92,7 @@ describe.each(await completePostgres())('a managed server in trouble, PostgreSQL
     });
     await fresh.server.bootstrap(
       fresh.plan(undefined, { log_statement: 'all', log_min_duration_statement: '0' }),
+      allowed,
       never,
     );
     const abort = new AbortController();
@@ -125,7 +128,7 @@ describe.each(await completePostgres())('a managed server in trouble, PostgreSQL
         postBootstrap: ['/bin/sh', '-c', 'sleep 0.5; echo no luck; exit 3', 'post'],
       },
     });
-    const bootstrap = member.server.bootstrap(member.plan(), never);
+    const bootstrap = member.server.bootstrap(member.plan(), allowed, never);
     await Promise.race([bootstrap.catch(() => undefined), postmasterOf(member)]);
     await expect(member.query('select 1')).rejects.toThrow(/ECONNREFUSED/);
     expect(await member.server.inspect(never)).toEqual({ kind: 'unfinished', what: 'bootstrap' });
@@ -138,7 +141,7 @@ describe.each(await completePostgres())('a managed server in trouble, PostgreSQL
     const member = await managedMember(sandbox, postgres, 'abandoned', {
       bootstrap: { ...primary.settings.bootstrap, postBootstrap: ['/bin/sh', '-c', 'sleep 60', 'post'] },
     });
-    const bootstrap = member.server.bootstrap(member.plan(), never).catch(describeError);
+    const bootstrap = member.server.bootstrap(member.plan(), allowed, never).catch(describeError);
     await Promise.race([bootstrap, postmasterOf(member)]);
     const next = createManagedServer(member.settings);
     await next.removeData(never);
@@ -175,9 +178,9 @@ describe.each(await completePostgres())('a managed server in trouble, PostgreSQL
         },
       },
     });
-    await expect(member.server.bootstrap(member.plan(), never)).rejects.toThrow(/failed with 3/);
+    await expect(member.server.bootstrap(member.plan(), allowed, never)).rejects.toThrow(/failed with 3/);
     await member.server.removeData(never);
-    await member.server.bootstrap(member.plan(), never);
+    await member.server.bootstrap(member.plan(), allowed, never);
     expect(await readFile(`${primary.home}/restore.args`, 'utf8')).toBe(
       `--scope=test --datadir=${member.dataDir} --stanza=x\n`,
     );

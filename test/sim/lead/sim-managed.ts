@@ -99,7 +99,7 @@ export function simManaged({ time, random, cluster, host, process, newSystemIden
       if (server.state !== 'up') throw broken('no server runs there');
       host.savedConfig = text;
     },
-    bootstrap: async (plan, signal) => {
+    bootstrap: async (plan, mayOpen, signal) => {
       if (host.directory !== 'empty') throw broken('initdb: directory is not empty');
       host.directory = 'bootstrap';
       await passed(signal, 500 + 1_500 * random.next());
@@ -113,6 +113,7 @@ export function simManaged({ time, random, cluster, host, process, newSystemIden
         if (host.isDown) throw broken('the server ended during the bootstrap');
       });
       await process.turn();
+      await mayOpen();
       host.directory = 'cluster';
       host.admit();
     },

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { createExecutors, type ExecutorDeps, RefusedError } from '../../../src/act/executors.ts';
 import type { SyncState } from '../../../src/domain/lead.ts';
+import type { ManagedServer } from '../../../src/postgres/managed-port.ts';
 import { ConsulState } from '../../sim/consul-state.ts';
 import { agentSettings, simKeys } from '../../sim/sim-agent.ts';
 import { healthyLink } from '../../sim/link.ts';
@@ -31,9 +32,24 @@ function leader() {
     member: 'alpha',
     service: agentSettings('alpha', {}).service,
   };
-  const { publish_sync, publish_terms, publish_slot_history } = createExecutors(deps);
+  const opened: string[] = [];
+  const bootstrap: ManagedServer['bootstrap'] = async (_plan, mayOpen) => {
+    await mayOpen();
+    opened.push('opened');
+  };
+  const executors = createExecutors({ ...deps, managed: { bootstrap } as ManagedServer });
+  const { publish_sync, publish_terms, publish_slot_history } = executors;
   const indexOf = (key: string): number => state.keys.get(key)?.modifyIndex ?? 0;
-  return { state, session, indexOf, publish_sync, publish_terms, publish_slot_history };
+  return {
+    state,
+    session,
+    indexOf,
+    opened,
+    publish_sync,
+    publish_terms,
+    publish_slot_history,
+    make: executors.bootstrap,
+  };
 }
 
 test('what was asked of the key sync earlier, and comes late or twice, does not go over what it says since', async () => {
@@ -58,4 +74,15 @@ test('the same for the list of terms and for what is on record of slots', async 
   await expect(publish_terms({ kind: 'publish_terms', session, terms: [], index: 0 }, signal)).rejects.toThrow();
   const again = { kind: 'publish_slot_history', session, slotHistory: [], index: 0 } as const;
   await expect(publish_slot_history(again, signal)).rejects.toThrow(RefusedError);
+});
+
+test('a cluster that was made is opened only while the lock on initialize is held', async () => {
+  const { session, state, opened, make } = leader();
+  const plan = { parameters: {}, hba: null, ident: null, upstream: null, synchronousStandbyNames: null };
+  const action = { kind: 'bootstrap', session, plan } as const;
+  await expect(make(action, signal)).rejects.toThrow(RefusedError);
+  expect(opened).toEqual([]);
+  state.transact('alpha', [{ verb: 'lock', key: simKeys.initialize, value: '', session }]);
+  await make(action, signal);
+  expect(opened).toEqual(['opened']);
 });
