@@ -2,14 +2,19 @@ import { decodeStatus } from '../../src/consul/codec/status.ts';
 import { isTemplateName, templateName } from '../../src/domain/template.ts';
 import type { LogicalPgSlot } from './pg-slot.ts';
 import { simKeys } from './sim-agent.ts';
-import type { Member, World } from './world.ts';
+import type { SlotMember, SlotWorld } from './slot-world.ts';
+import type { World } from './world.ts';
 
 /** What has to be reached when faults are over: all slots can be used, or they are also where the primary's are. */
 export type Goal = 'ready' | 'level';
 
 /** What is not yet as it has to be; null = nothing. */
 export function unfinished(world: World, goal: Goal): string | null {
-  if (world.ha.busy) return 'the HA manager is still at work';
+  return world.ha.busy ? 'the HA manager is still at work' : unfinishedSlots(world, goal);
+}
+
+/** The same where nobody but slotkeeper is at work. */
+export function unfinishedSlots(world: SlotWorld, goal: Goal): string | null {
   for (const member of world.members) {
     const why = unfinishedMember(world, member, goal);
     if (why !== null) return why;
@@ -17,7 +22,7 @@ export function unfinished(world: World, goal: Goal): string | null {
   return null;
 }
 
-function unfinishedMember(world: World, member: Member, goal: Goal): string | null {
+function unfinishedMember(world: SlotWorld, member: SlotMember, goal: Goal): string | null {
   const { primary } = world.ha;
   const { server, agent } = member;
   if (server.state !== 'up') return `${member.name} is down`;
@@ -53,7 +58,7 @@ function unfinishedMember(world: World, member: Member, goal: Goal): string | nu
 }
 
 /** A stated reason to wait counts as done: too often copied, or no room for another slot. */
-function hasReason(member: Member): boolean {
+function hasReason(member: SlotMember): boolean {
   const holds = member.agent?.turn?.plan.holds ?? [];
   return holds.some(({ why }) =>
     /copied a short while ago|max_replication_slots|replication slots are in use/.test(why),
@@ -61,7 +66,7 @@ function hasReason(member: Member): boolean {
 }
 
 /** A declared slot that the primary does not have, or not any more and may make anew. */
-function unmadeSlot(world: World, member: Member): string | null {
+function unmadeSlot(world: SlotWorld, member: SlotMember): string | null {
   const unmade = [...world.config.logical.keys()].find((name) => {
     const slot = member.server.slots.get(name);
     if (slot?.type !== 'logical') return slot === undefined;
@@ -72,7 +77,7 @@ function unmadeSlot(world: World, member: Member): string | null {
 
 /** `isSynced`: whether PostgreSQL itself is to keep it here; null = either way. */
 function unfinishedSlot(
-  member: Member,
+  member: SlotMember,
   name: string,
   confirmed: bigint | null,
   isSynced: boolean | null,
@@ -97,12 +102,12 @@ function unfinishedSlot(
 }
 
 /** Members that are not to be promoted get no slots; what streams through them does. */
-function isExcluded(world: World, member: Member): boolean {
+function isExcluded(world: SlotWorld, member: SlotMember): boolean {
   return member.server !== world.ha.primary && member.tags.nofailover === true;
 }
 
 /** Whether somebody should have dropped the slot. What a lost slot has left is kept, and PostgreSQL drops its own. */
-function isLeftOver(world: World, member: Member, slot: LogicalPgSlot): boolean {
+function isLeftOver(world: SlotWorld, member: SlotMember, slot: LogicalPgSlot): boolean {
   if (isTemplateName(slot.name)) return !neededTemplates(world, member).has(slot.name);
   const { primary } = world.ha;
   if (member.server === primary || slot.synced || slot.temporary || world.config.ignored.includes(slot.name))
@@ -114,12 +119,12 @@ function isLeftOver(world: World, member: Member, slot: LogicalPgSlot): boolean 
 }
 
 /** Whether PostgreSQL's own synchronisation is to keep failover slots on this standby. */
-function isSynchronising({ config, ha, major }: World, { server }: Member): boolean {
+function isSynchronising({ config, ha, major }: SlotWorld, { server }: SlotMember): boolean {
   return major >= 17 && server.upstream === ha.primary && (config.method !== 'template' || server.settings.syncOn);
 }
 
 /** PostgreSQL synchronises nothing while a slot is in its way that is ignored: a person has to take it away. */
-function isObstructed({ config, ha }: World, { server }: Member): boolean {
+function isObstructed({ config, ha }: SlotWorld, { server }: SlotMember): boolean {
   return server
     .logicalSlots()
     .some(
@@ -128,7 +133,7 @@ function isObstructed({ config, ha }: World, { server }: Member): boolean {
 }
 
 /** The templates that this server may have: of databases with slots that it is to have, or that the configuration names. */
-function neededTemplates(world: World, member: Member): ReadonlySet<string> {
+function neededTemplates(world: SlotWorld, member: SlotMember): ReadonlySet<string> {
   const { config, ha } = world;
   if (member.server === ha.primary || config.method === 'file_copy' || isExcluded(world, member)) return new Set();
   const followed = ha.primary.logicalSlots().filter((slot) => world.isFollowed(slot));

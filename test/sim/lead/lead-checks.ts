@@ -1,5 +1,6 @@
 import { decodeTerms } from '../../../src/consul/codec/lead.ts';
 import { formatLsn } from '../../../src/domain/lsn.ts';
+import { unfinishedSlots } from '../at-rest.ts';
 import type { PgServer } from '../pg-server.ts';
 import { type AgentRun, simKeys } from '../sim-agent.ts';
 import { SlotRules } from '../slot-rules.ts';
@@ -84,6 +85,7 @@ export class LeadChecks {
 
   #checkSlots(): void {
     const { slots, time } = this.#world;
+    if (!slots.isUsed) return;
     const isDue = time.nowMs() - this.#sampledAtMs >= sampleMs;
     if (this.#turned === null && !isDue) return;
     slots.observe();
@@ -94,9 +96,13 @@ export class LeadChecks {
     this.#slots.observe();
   }
 
-  /** S3: what a consumer lost and nothing says; null = all of it is on record. */
-  unrecordedGap(): string | null {
-    return this.#slots.unrecordedGap();
+  /** Which slot can't be used yet on a standby although everything works, or was lost without a record (S3); null = none. */
+  unfinishedSlots(): string | null {
+    const { members, slots } = this.#world;
+    const [first, ...others] = members;
+    // Of data that another cluster has nobody knows the slots.
+    if (others.some(({ host }) => host.systemIdentifier !== first?.host.systemIdentifier)) return null;
+    return unfinishedSlots(slots, 'ready') ?? this.#slots.unrecordedGap();
   }
 
   /** What is not yet as it has to be once everything works; null = nothing. */

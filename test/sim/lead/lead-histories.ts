@@ -78,13 +78,20 @@ export const expectedInSweep: readonly string[] = [
 ];
 
 /** Many short histories find more in a minute than a few long ones; in the long ones leases run out, and more than one. */
-const troubleLengthsMs = [4_000, 6_000, 6_000, 8_000, 8_000, 10_000, 10_000, 15_000, 20_000, 30_000, 60_000];
+const troubleLengthsMs = [
+  4_000, 5_000, 6_000, 6_000, 6_000, 8_000, 8_000, 10_000, 10_000, 12_000, 15_000, 20_000, 30_000,
+];
+const longestTroubleMs = 60_000;
+const longestShare = 0.03;
 /** How long agents have to make or take over the cluster before anything goes wrong, in the histories that let them. */
 const mostCalmMs = 15_000;
 /** In how many histories whoever stands still goes on when its pause is over, and not when all else is mended. */
 const pauseGoesOnShare = 0.3;
 /** How long a world in which everything works has to come to rest. */
 const restMs = 60_000;
+/** In how many of the histories with slots it is waited for until they can be used everywhere, and for how long at most. */
+const readyShare = 0.5;
+const readyMs = 120_000;
 /** In how many histories it then has to stay as it is, and for how long. */
 const stillShare = 0.1;
 const stillMs = 10_000;
@@ -96,7 +103,7 @@ export type RunUntil = (untilMs: number) => Promise<void>;
 
 export async function wholeHistory(world: LeadWorld, random: Random, checks: LeadChecks, run: RunUntil): Promise<void> {
   const { time } = world;
-  const troubleMs = random.pick(troubleLengthsMs);
+  const troubleMs = random.chance(longestShare) ? longestTroubleMs : random.pick(troubleLengthsMs);
   // In the others there is trouble while the cluster is made.
   if (random.chance(0.6)) await calm(world, checks, run);
   else await run(random.int(500, 5_000));
@@ -104,7 +111,8 @@ export async function wholeHistory(world: LeadWorld, random: Random, checks: Lea
   trouble(world, random, endMs);
   await run(endMs);
   if (checks.violation === null) heal(world, random.chance(pauseGoesOnShare));
-  await comeToRest(world, checks, run);
+  await comeToRest(checks, run, world, restMs, () => checks.unfinished());
+  if (world.slots.isUsed && world.config.withSlots && random.chance(readyShare)) await becomeReady(world, checks, run);
   if (random.chance(stillShare)) await stayStill(world, checks, run);
 }
 
@@ -129,10 +137,23 @@ async function calm(world: LeadWorld, checks: LeadChecks, run: RunUntil): Promis
   }
 }
 
-async function comeToRest(world: LeadWorld, checks: LeadChecks, run: RunUntil): Promise<void> {
-  const endMs = world.time.nowMs() + restMs;
+/** Slots that can be used on every standby, whatever has become of them. */
+async function becomeReady(world: LeadWorld, checks: LeadChecks, run: RunUntil): Promise<void> {
+  world.slots.stir();
+  world.writeConfig({ ...world.config, recreateLost: true });
+  await comeToRest(checks, run, world, readyMs, () => checks.unfinished() ?? checks.unfinishedSlots());
+}
+
+async function comeToRest(
+  checks: LeadChecks,
+  run: RunUntil,
+  world: LeadWorld,
+  withinMs: number,
+  unfinished: () => string | null,
+): Promise<void> {
+  const endMs = world.time.nowMs() + withinMs;
   while (checks.violation === null) {
-    const left = checks.unfinished();
+    const left = unfinished();
     if (left === null) return;
     if (world.time.nowMs() >= endMs) checks.fail('liveness', left);
     await run(world.time.nowMs() + lookEveryMs);

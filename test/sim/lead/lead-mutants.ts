@@ -247,4 +247,41 @@ export const leadMutants: readonly LeadMutant[] = [
       },
     ],
   },
+  {
+    name: 'S1: a slot on a standby is moved past its consumer',
+    scene: 'leadersGoWithSlots',
+    finds: ['S1'],
+    changes: [
+      {
+        file: 'src/act/executors.ts',
+        from: 'server.advanceLogicalSlot({ name: slot, database, target }, signal)',
+        to: 'server.advanceLogicalSlot({ name: slot, database, target: target + 1_000_000n }, signal)',
+      },
+    ],
+  },
+  {
+    name: 'S2: every slot on a standby is called ready',
+    scene: 'leadersGoWithSlots',
+    finds: ['S2'],
+    changes: [
+      {
+        file: 'src/view/verdict.ts',
+        from: '  return [...verdicts].sort((a, b) => (a.slot < b.slot ? -1 : 1));',
+        to: `  return [...verdicts].map((each) => ({ ...each, verdict: { kind: 'ready' as const } }));`,
+      },
+    ],
+  },
+  {
+    name: 'S6: what only the leader writes is written without the lock',
+    scene: 'statusComesLate',
+    finds: ['S6'],
+    changes: [
+      {
+        file: 'src/act/executors.ts',
+        from: `{ verb: 'check-session', key: keys.leader, session },
+        ...writes.map`,
+        to: '...writes.map',
+      },
+    ],
+  },
 ];

@@ -2,6 +2,7 @@ import type { Random } from '../random.ts';
 import type { LeadScopeConfig } from './lead-config.ts';
 import type { LeadWorld } from './lead-world.ts';
 import { ruleScenes } from './rule-scenes.ts';
+import { slotScenes } from './slot-scenes.ts';
 import { takeoverScenes } from './takeover-scenes.ts';
 import { endSessions, leaderOf, once, othersThan, remove, setStream, synchronousStandbys } from './scene-moves.ts';
 
@@ -14,6 +15,8 @@ export interface LeadScene {
   /** Of a scene that does not wait for a cluster that works: what there is before the first agent starts. */
   readonly prepare?: (world: LeadWorld) => void;
   readonly happens: (world: LeadWorld, random: Random) => void;
+  /** Whether slots are declared, written for and read from. */
+  readonly hasSlots?: boolean;
   /** From its beginning to the end of the history. */
   readonly lastsMs: number;
   /** Asked right before it begins for what is to be looked at in the end, besides what is always checked. */
@@ -26,6 +29,7 @@ export type SceneEnd = () => string | null;
 export const leadScenes = {
   ...ruleScenes,
   ...takeoverScenes,
+  ...slotScenes,
 
   /** Its agent stands still for longer than any lease. */
   leaderFrozen: {

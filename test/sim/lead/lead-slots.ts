@@ -23,10 +23,13 @@ export class LeadSlots implements SlotWorld {
   readonly members: readonly SlotMember[];
   readonly configWrites: ConfigWrite[] = [];
   readonly workload: SlotWorld['workload'];
+  /** Whether slots are written for and read from. */
+  readonly isUsed: boolean;
   readonly major: number;
   readonly #changedAtMs = new Map<string, number>();
   readonly #chains = new Map<string, string>();
   readonly #world: LeadWorld;
+  readonly #clients: Workload | null;
   #primary: PgServer;
 
   /** `isUsed`: somebody writes what slots are for, and reads from them. */
@@ -36,9 +39,14 @@ export class LeadSlots implements SlotWorld {
     this.members = world.members.map(memberOf);
     this.#primary = this.members[0]!.server;
     const isOpen = (server: PgServer): boolean => world.cluster.hosts.get(server.name)?.isWritable === true;
-    this.workload = isUsed
-      ? new Workload(world.time, random, world.cluster, () => this.#primary, began, isOpen)
-      : { consumers: new Map(), follow: () => undefined };
+    this.isUsed = isUsed;
+    this.#clients = isUsed ? new Workload(world.time, random, world.cluster, () => this.#primary, began, isOpen) : null;
+    this.workload = this.#clients ?? { consumers: new Map(), follow: () => undefined };
+  }
+
+  /** Every consumer moves, so that every slot can pass what it was made from. */
+  stir(): void {
+    this.#clients?.stir();
   }
 
   get time() {

@@ -111,7 +111,14 @@ export class LeadWorld {
   readonly #witness: LeadWitness;
   readonly #sabotage: LeadSabotage;
 
-  constructor(seed: number, witness: (world: LeadWorld) => LeadWitness, sabotage: LeadSabotage, keepLines: number) {
+  /** `hasSlots` null = by the seed. */
+  constructor(
+    seed: number,
+    witness: (world: LeadWorld) => LeadWitness,
+    sabotage: LeadSabotage,
+    keepLines: number,
+    hasSlots: boolean | null = null,
+  ) {
     this.random = new Random(seed);
     const { time, random } = this;
     this.trace = new Trace(() => time.nowMs(), keepLines);
@@ -131,7 +138,8 @@ export class LeadWorld {
         this.#witness.diverged(standby, upstream);
       },
     );
-    this.config = someConfig(random.fork());
+    const config = someConfig(random.fork());
+    this.config = { ...config, withSlots: hasSlots ?? config.withSlots };
     this.#serverTripMs = random.pick([3, 20, 60]);
     this.#lifelineMode = random.pick(['on', 'fast']);
     const versionNum = random.pick(versions);

@@ -40,6 +40,7 @@ export async function runLeadSeed(
     },
     sabotage,
     keepLines,
+    scene?.hasSlots ?? null,
   );
   const checks = holder.checks!;
   const random = world.random.fork();
