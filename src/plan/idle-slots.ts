@@ -1,24 +1,24 @@
 import type { BackoffPolicy } from '../base/backoff.ts';
 import { backoffMs } from '../base/backoff.ts';
 import { formatLsn } from '../domain/lsn.ts';
+import type { ServerLook } from '../domain/server.ts';
 import type { LogicalSlot } from '../domain/slot.ts';
 import { invalidationOf } from '../domain/slot.ts';
 import { majorOf } from '../domain/version.ts';
 import { isMarkedSoon } from '../view/marks.ts';
 import { templatesSince } from '../view/method.ts';
 import { attemptsFor } from '../view/native-memory.ts';
-import { configOf, freshLook } from '../view/select.ts';
+import { configOf, freshLook, membersWaiting } from '../view/select.ts';
 import type { View } from '../view/view.ts';
 import type { Intent } from './intent.ts';
 import { act, hold } from './intent.ts';
 import { mayPublish } from './leadership.ts';
 import { followedOnPrimary } from './status.ts';
 
-/**
- * A slot that nobody has used for this long is idle. Long enough, too, for the record of the running transactions that the
- * waiting standby asks for at the same moment: the slot has to be moved past it.
- */
+/** A slot that nobody has used for this long is idle. */
 const idleForMs = 1_000;
+/** A record of the running transactions is written at once and flushed a little later, and decoded only then. */
+const flushedWithinMs = 300;
 /**
  * What a slot needs of the catalog follows its position one step behind, so the second attempt comes soon. A standby can
  * also wait for something else, for good: each further attempt for the same ones waits longer.
@@ -35,32 +35,66 @@ const changesWaitMs = 60_000;
 export function planIdleSlots(view: View): readonly Intent[] {
   const look = freshLook(view);
   if (look?.role !== 'primary' || majorOf(look.versionNum) < templatesSince || !mayPublish(view)) return [];
+  return movable(view, look).flatMap((slot) => moveIdle(view, look, slot));
+}
+
+/** Whether an idle slot is to be moved, but no record of the running transactions has been logged that it could begin at. */
+export function lacksRecordToMove(view: View, look: ServerLook): boolean {
+  return movable(view, look).some((slot) => {
+    const move = moveOf(view, slot);
+    return move?.kind === 'due' && !isLoggedSince(view, move.sinceMs);
+  });
+}
+
+function movable(view: View, look: ServerLook): readonly LogicalSlot[] {
   if (view.config === null || view.ledger === null || configOf(view).failoverSlots.method === 'file_copy') return [];
-  return (
-    followedOnPrimary(view, look)
-      // One that is about to be marked is marked first.
-      .filter((slot) => slot.failover || !isMarkedSoon(view, look, slot))
-      .flatMap((slot) => moveIdle(view, slot))
-  );
+  // One that is about to be marked is marked first.
+  return followedOnPrimary(view, look).filter((slot) => slot.failover || !isMarkedSoon(view, look, slot));
 }
 
 /** Moves an idle slot on for the standbys that wait for it, and says why where that cannot be done. */
-function moveIdle(view: View, slot: LogicalSlot): readonly Intent[] {
+function moveIdle(view: View, look: ServerLook, slot: LogicalSlot): readonly Intent[] {
+  const move = moveOf(view, slot);
+  if (move === null) return [];
+  if (move.kind === 'held') return [hold(`slot ${slot.name}`, move.why)];
+  // Its start moves only to such a record. Without the privilege to log one it takes what PostgreSQL logs.
+  if (look.privileges.logStandbySnapshot && !isFlushedSince(view, move.sinceMs)) return [];
+  const { waiting } = move;
+  return [act({ kind: 'move_idle_slot', slot: slot.name, database: slot.database, plugin: slot.plugin, waiting })];
+}
+
+type Move =
+  | { readonly kind: 'held'; readonly why: string }
+  /** `sinceMs`: since when the slot is where it is, or was last tried. */
+  | { readonly kind: 'due'; readonly sinceMs: number; readonly waiting: readonly string[] };
+
+/** Null = the slot stays for now. */
+function moveOf(view: View, slot: LogicalSlot): Move | null {
   const idle = view.memory.native.idle.get(slot.name);
-  if (idle === undefined || slot.active || invalidationOf(slot) !== null) return [];
+  if (idle === undefined || slot.active || invalidationOf(slot) !== null) return null;
   const standbys = standbysWaiting(view, slot);
-  if (standbys.length === 0 || view.nowMs - idle.sinceMs < idleForMs) return [];
+  if (standbys.length === 0 || view.nowMs - idle.sinceMs < idleForMs) return null;
   const waiting = standbys.map((name) => withTemplates(view, name));
   const { tried } = idle;
   // What a standby waited for at first may have been its template: once that is there, one more move is all it takes.
   const count = isBehindTemplate(view, slot, standbys) ? 1 : Math.max(1, attemptsFor(waiting, tried));
   const waitMs = tried?.moved === false ? changesWaitMs : backoffMs(moveBackoff, count, 1);
   if (tried !== null && view.nowMs - tried.atMs < waitMs) {
-    if (tried.moved) return [];
+    if (tried.moved) return null;
     const where = `changes from ${formatLsn(idle.position)} on wait for its consumer`;
-    return [hold(`slot ${slot.name}`, `${standbys.join(', ')} cannot take it over before it moves, but ${where}`)];
+    return { kind: 'held', why: `${standbys.join(', ')} cannot take it over before it moves, but ${where}` };
   }
-  return [act({ kind: 'move_idle_slot', slot: slot.name, database: slot.database, plugin: slot.plugin, waiting })];
+  return { kind: 'due', sinceMs: tried?.atMs ?? idle.sinceMs, waiting };
+}
+
+function isLoggedSince({ memory }: View, sinceMs: number): boolean {
+  return (memory.snapshotLoggedAtMs ?? -Infinity) > sinceMs;
+}
+
+/** While records are logged for those who ask for them, one of them is flushed by now. */
+function isFlushedSince(view: View, sinceMs: number): boolean {
+  const ageMs = view.nowMs - (view.memory.snapshotLoggedAtMs ?? -Infinity);
+  return isLoggedSince(view, sinceMs) && (ageMs >= flushedWithinMs || membersWaiting(view).length > 0);
 }
 
 /**

@@ -2,6 +2,7 @@ import { majorOf } from '../domain/version.ts';
 import { templatesSince } from '../view/method.ts';
 import { freshLook, membersWaiting } from '../view/select.ts';
 import type { View } from '../view/view.ts';
+import { lacksRecordToMove } from './idle-slots.ts';
 import type { Intent } from './intent.ts';
 import { act, hold } from './intent.ts';
 import { mayPublish } from './leadership.ts';
@@ -23,15 +24,16 @@ export function snapshotEveryMs(view: View): number {
 }
 
 /**
- * On the primary: the running transactions are logged while a standby waits for them. On an idle primary nothing else
- * does it, and on a busy one PostgreSQL does it every 15 seconds.
+ * On the primary: the running transactions are logged while a standby waits for them, and before an idle slot is moved. On an
+ * idle primary nothing else does it, and on a busy one PostgreSQL does it every 15 seconds.
  */
 export function planSnapshots(view: View): readonly Intent[] {
   const look = freshLook(view);
   if (look?.role !== 'primary' || majorOf(look.versionNum) < templatesSince || !mayPublish(view)) return [];
   const waiting = membersWaiting(view);
-  if (waiting.length === 0) return [];
+  if (waiting.length === 0 && !lacksRecordToMove(view, look)) return [];
   if (!look.privileges.logStandbySnapshot) {
+    if (waiting.length === 0) return [];
     return [hold('running transactions', `${waiting.join(', ')} waits for them: no privilege to log them`)];
   }
   if (view.nowMs - (view.memory.snapshotLoggedAtMs ?? -Infinity) < snapshotEveryMs(view)) return [];

@@ -138,6 +138,23 @@ describe('an idle slot that a standby waits for', () => {
     expect(copied({}, false)).toBe(false);
   });
 
+  test('is moved past a record of the running transactions that is logged for it first, where that may be logged', () => {
+    const privileges = { ...onPrimary().local.look!.privileges, logStandbySnapshot: true };
+    const logs = (view: View): boolean => kindsOf(view).includes('log_standby_snapshot');
+    const early = onPrimary({ ...idle, look: { privileges } });
+    expect(logs(early)).toBe(false);
+    const due = later(early, 1_000);
+    expect([logs(due), moves(due)]).toEqual([true, false]);
+    const logged = after(due, [done({ kind: 'log_standby_snapshot' }, null)]);
+    expect([logs(logged), moves(logged)]).toEqual([false, false]);
+    const flushed = later(logged, 300);
+    expect([logs(flushed), moves(flushed)]).toEqual([false, true]);
+    // That record is behind it then: the next attempt needs another one.
+    const look = { ...due.local.look!, slots: [aPhysicalSlot(), { ...marked, confirmedFlushLsn: 0x4000n }] };
+    const moved = after(flushed, [done(move, 0x4000n), { kind: 'look', startedAtMs: flushed.nowMs, look }]);
+    expect([logs(later(moved, 800)), logs(later(moved, 1_000))]).toEqual([false, true]);
+  });
+
   test('is moved again when that was not enough: soon, and then later and later', () => {
     const again = (view: View): View => withSlot(after(view, [done(move, 0x4000n)]), { confirmedFlushLsn: 0x4000n });
     const once = again(later(onPrimary(idle), 1_000));
