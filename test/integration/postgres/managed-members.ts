@@ -102,6 +102,8 @@ export async function managedMember(
         shared_buffers: '16MB',
         dynamic_shared_memory_type: 'mmap',
         fsync: 'off',
+        // The default since 14.
+        password_encryption: 'scram-sha-256',
         ...parameters,
       },
       hba: [
