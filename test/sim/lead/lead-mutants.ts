@@ -272,6 +272,18 @@ export const leadMutants: readonly LeadMutant[] = [
     ],
   },
   {
+    name: 'S3: the loss of a slot is not put on record',
+    scene: 'slotGoesWithItsLeader',
+    finds: ['S3'],
+    changes: [
+      {
+        file: 'src/plan/slot-history.ts',
+        from: 'return recorded.some((entry) => entry.gaps.some((known) => isSameGap(known, gap)));',
+        to: 'return recorded.some((entry) => entry.gaps.some((known) => isSameGap(known, gap))) || gap.slot !== "";',
+      },
+    ],
+  },
+  {
     name: 'S6: what only the leader writes is written without the lock',
     scene: 'statusComesLate',
     finds: ['S6'],

@@ -1,6 +1,6 @@
 import { simKeys } from '../sim-agent.ts';
 import type { LeadScene } from './lead-scenes.ts';
-import { endSessions, leaderOf, remove } from './scene-moves.ts';
+import { endSessions, leaderOf, once, othersThan, remove } from './scene-moves.ts';
 
 /** Scenes for the rules of slots where slotkeeper leads: their worlds have a slot from the beginning, and who reads from it. */
 export const slotScenes = {
@@ -20,6 +20,31 @@ export const slotScenes = {
           });
         });
       }
+    },
+  },
+
+  /** A slot is read from, and the leader goes before anybody else can have it. */
+  slotGoesWithItsLeader: {
+    config: { synchronousMode: 'off', promotionGuard: 'off', withSlots: false, recreateLost: true },
+    hasSlots: true,
+    lastsMs: 50_000,
+    happens: (world) => {
+      const leader = leaderOf(world);
+      if (leader === null) return;
+      const others = othersThan(world, leader);
+      for (const { process } of others) process?.freeze();
+      world.writeConfig({ ...world.config, withSlots: true });
+      const isRead = (): boolean => {
+        const slot = leader.host.server.logical('orders');
+        const consumer = world.slots.workload.consumers.get('orders');
+        return slot !== undefined && consumer !== undefined && consumer.position > slot.restart;
+      };
+      once(world, isRead, () => {
+        world.time.in(1_500, () => {
+          remove(world, leader);
+          for (const { name, process } of others) if (process !== null) world.thaw(name, process);
+        });
+      });
     },
   },
 
