@@ -11,7 +11,7 @@ import { createLocalServer } from './postgres/local-server.ts';
 import { createManagedServer } from './postgres/managed/managed-server.ts';
 import { createPeers } from './peer/client.ts';
 import type { Lifeline } from './postgres/managed-port.ts';
-import type { ManagedServerSettings } from './postgres/managed/settings.ts';
+import { needsNoLeader, type ManagedServerSettings } from './postgres/managed/settings.ts';
 import { defaultTimeouts, type ServerTimeouts } from './postgres/settings.ts';
 
 /** The machine's own clock. */
@@ -148,6 +148,7 @@ export function managedSelf({ postgresql, managed }: AgentConfig): AgentSettings
     removeDataOnRewindFailure,
     removeDataOnDivergedTimelines,
     canBootstrap: managed.bootstrap !== null,
+    canRestore: managed.postgresql.replicaMethods.some(needsNoLeader),
     bootstrapDcs: managed.bootstrap?.dcs ?? null,
     bootstrapConfig:
       managed.bootstrap?.dcs == null ? null : decodeDynamicConfig(managed.bootstrap.dcs, 'manage').config,

@@ -279,6 +279,7 @@ export function createExecutors({ consul, server, managed, peers, keys, member, 
       return done(owned().bootstrap(plan, mayOpen, signal));
     },
     clone: ({ source, url, methods }, signal) => done(owned().clone(source, url, signal, methods)),
+    restore_data: (_action, signal) => done(owned().restore(signal)),
     end_copy: () => {
       owned().endCopy();
       return Promise.resolve(null);

@@ -139,8 +139,6 @@ function readSlots(
   const slots = new Map<string, DeclaredSlot>();
   let flawed = false;
   for (const [name, declared] of Object.entries(value)) {
-    // In Patroni's patches null takes a slot away; one that was stored as null is not declared either.
-    if (declared === null) continue;
     const slot = readSlot(name, declared, child(at, name));
     if (slot === wrong) flawed = true;
     else if (isMeantFor(document, declared)) slots.set(name, slot);
@@ -150,7 +148,7 @@ function readSlots(
 
 function readSlot(name: string, value: unknown, place: Place): DeclaredSlot | typeof wrong {
   const named = isDeclarable(name, place);
-  // Patroni takes any empty value, 0 and false too, for a physical slot.
+  // Patroni takes any empty value, null, 0 and false too, for a physical slot.
   if (!holdsAnything(value)) return named ? { type: 'physical' } : wrong;
   if (!isMap(value))
     return refuse(place, 'type', value, 'an object with type, and for a logical slot database and plugin');

@@ -4,14 +4,15 @@ type Tree = Readonly<Record<string, unknown>>;
 
 /**
  * Lays `patch` over `config` as Patroni does: objects are merged key by key, null takes a key away, and everything else
- * replaces what is there. Neither argument is changed.
+ * replaces what is there. What comes where no object was is taken as it is, with its nulls: `{"slots": {"a": null}}` declares
+ * the first slot, a physical one. Neither argument is changed.
  */
 export function patchConfig(config: Tree, patch: Tree): Tree {
   const patched = new Map(Object.entries(config));
   for (const [key, value] of Object.entries(patch)) {
     const present = ownValue(config, key);
     if (value === null) patched.delete(key);
-    else patched.set(key, isMap(value) ? patchConfig(isMap(present) ? present : {}, value) : value);
+    else patched.set(key, isMap(value) && isMap(present) ? patchConfig(present, value) : value);
   }
   return Object.fromEntries(patched);
 }

@@ -119,6 +119,8 @@ export interface ActionKinds {
   /** A fresh copy of the data of `source`, or by a configured method; nothing runs afterwards. */
   /** `methods`: names of replica methods; empty = those of the agent's file. */
   clone: { fields: { source: Upstream; url: string; methods: readonly string[] }; result: null };
+  /** The data out of a backup, by the replica methods that need nobody to copy from; nothing runs afterwards. */
+  restore_data: { fields: object; result: null };
   /** A copy or rewind that runs is given up: its data is to go. */
   end_copy: { fields: object; result: null };
   /** Takes away what an unfinished work of ours, or a copy that cannot be followed with, left. */
@@ -213,6 +215,7 @@ export function laneOf(action: Action): string {
     case 'start_after_copy':
     case 'bootstrap':
     case 'clone':
+    case 'restore_data':
     case 'remove_data':
     case 'start_server':
     case 'promote':

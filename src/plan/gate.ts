@@ -57,6 +57,7 @@ const backoffOf: Readonly<Record<ActionKind, BackoffPolicy>> = {
   clear_failover: consulBackoff,
   bootstrap: processBackoff,
   clone: processBackoff,
+  restore_data: processBackoff,
   end_copy: promptBackoff,
   remove_data: processBackoff,
   start_server: processBackoff,

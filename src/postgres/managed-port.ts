@@ -25,7 +25,9 @@ export interface ManagedServer {
    * started as a standby of `source`. `url`: its connection URL as its member key gives it.
    */
   clone(source: Upstream, url: string, signal: AbortSignal, methods?: readonly string[]): Promise<void>;
-  /** A `clone` or `rewind` that runs is given up, and throws soon; what it has left counts as unfinished. */
+  /** As `clone`, out of a backup: by the first of the replica methods that need nobody to copy from. */
+  restore(signal: AbortSignal): Promise<void>;
+  /** A `clone`, `restore` or `rewind` that runs is given up, and throws soon; what it has left counts as unfinished. */
   endCopy(): void;
   /** Takes the data away, or moves it aside where it may still be of use to a person. Never while a server runs there. */
   removeData(signal: AbortSignal): Promise<void>;

@@ -71,6 +71,7 @@ function effectsOf(done: Done, tookMs: number): readonly AgentEvent[] {
       return [{ kind: 'settings_changed', settings, why: "PostgreSQL's own synchronisation connects to a database" }];
     }
     case 'bootstrap':
+    case 'restore_data':
     case 'promote':
     case 'restart_server':
       return [{ kind: 'server_managed', action: action.kind, detail: null, tookMs }];

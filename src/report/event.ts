@@ -10,6 +10,7 @@ export type ManagedAction = Extract<
   ActionKind,
   | 'bootstrap'
   | 'clone'
+  | 'restore_data'
   | 'remove_data'
   | 'start_server'
   | 'stop_server'

@@ -21,6 +21,7 @@ const aging = (ageMs: number, text: string): Words => ({ level: loudnessOf(ageMs
 const managedWords: Readonly<Record<ManagedAction, string>> = {
   bootstrap: 'a new cluster was made',
   clone: 'the data of another member was copied',
+  restore_data: 'the data was restored from a backup',
   remove_data: 'the data directory was cleared',
   start_server: 'the server was started',
   stop_server: 'the server was stopped',

@@ -98,6 +98,7 @@ export function leadAfterOutcome(view: View, outcome: Outcome): LeadMemory {
     case 'follow':
       return { ...next, applied: done.action.plan };
     case 'clone':
+    case 'restore_data':
     case 'rewind':
     case 'remove_data':
       return {

@@ -48,6 +48,8 @@ export interface ManagedSelf {
   readonly removeDataOnDivergedTimelines: boolean | null;
   /** Whether this agent may make a cluster where there is none. */
   readonly canBootstrap: boolean;
+  /** Whether one of its replica methods needs nobody to copy from. */
+  readonly canRestore: boolean;
   /** `bootstrap.dcs` as the text of the key `config`; null = the file has none. */
   readonly bootstrapDcs: string | null;
   /** The same, read: what holds until the cluster has a configuration; null = there is none, or it is wrong. */

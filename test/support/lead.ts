@@ -28,6 +28,7 @@ export function aManagedSelf(over: Partial<ManagedSelf> = {}): ManagedSelf {
     removeDataOnRewindFailure: null,
     removeDataOnDivergedTimelines: null,
     canBootstrap: true,
+    canRestore: false,
     bootstrapDcs: '{"ttl":30}',
     bootstrapConfig: null,
     ...over,

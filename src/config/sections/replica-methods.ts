@@ -75,10 +75,6 @@ function methodOf(name: string, value: unknown, place: Place): ReplicaMethod | t
   }
   const read = script(flags, given, name)(value, place);
   if (read === wrong) return wrong;
-  if (read.flags.no_leader) {
-    const allowed = 'nothing, a copy is made while there is a leader';
-    place.report({ kind: 'unused', path: child(place, 'no_leader').path, found: null, allowed });
-  }
   return {
     kind: 'command',
     name,
@@ -86,5 +82,6 @@ function methodOf(name: string, value: unknown, place: Place): ReplicaMethod | t
     options: read.options,
     noParams: read.flags.no_params,
     keepData: read.flags.keep_data,
+    noLeader: read.flags.no_leader,
   };
 }

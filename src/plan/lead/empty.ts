@@ -19,8 +19,8 @@ export function planEmpty(view: View, plan: ServerPlan): readonly Intent[] {
   if (isInitializing(view)) return planBootstrap(view, session, plan);
   if (leaderName(keys) !== null) return planClone(view);
   if (keys.initialize !== null) {
-    const isBusy = keys.initialize.session !== null;
-    return [hold('server', isBusy ? 'another member makes the cluster' : 'there is no leader to copy from')];
+    const why = keys.initialize.session === null ? cannotRestore(view) : 'another member makes the cluster';
+    return [why === null ? act({ kind: 'restore_data' }) : hold('server', why)];
   }
   if (view.self.managed?.canBootstrap !== true)
     return [hold('server', 'there is no cluster yet, and this agent may make none')];
@@ -39,6 +39,15 @@ function dataElsewhere(view: View): string | null {
     ([name, key]) => name !== view.self.name && key.session !== null && key.value?.extras?.systemIdentifier != null,
   );
   return owner === undefined ? null : `${owner[0]} has the data of a cluster`;
+}
+
+/** Why the data is not taken from a backup while there is nobody to copy; null = it is. */
+function cannotRestore(view: View): string | null {
+  if (view.self.managed?.canRestore !== true) return 'there is no leader to copy from';
+  // By that key it passes for a server that has every acknowledged commit, which no backup has (L9).
+  const sync = view.consul.keys?.sync?.value ?? null;
+  const isListed = sync !== null && [sync.leader, ...sync.standbys].includes(view.self.name);
+  return isListed ? 'there is no leader to copy from, and the key sync counts on the data that this member had' : null;
 }
 
 /** A standby cluster begins as a copy of the remote primary. */

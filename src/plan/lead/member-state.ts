@@ -9,6 +9,7 @@ import type { View } from '../../view/view.ts';
 const whileRunning: Readonly<Partial<Record<ActionKind, string>>> = {
   bootstrap: 'initializing new cluster',
   clone: 'creating replica',
+  restore_data: 'creating replica',
   remove_data: 'stopped',
   rewind: 'running pg_rewind',
   start_server: 'starting',

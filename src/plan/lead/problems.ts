@@ -52,6 +52,7 @@ const failing = {
   promote: ['promotion', 'the server could not be promoted', 'see the log of PostgreSQL'],
   bootstrap: ['bootstrap', 'no cluster could be made', "correct the section bootstrap of the agent's file"],
   clone: ['clone', 'the data could not be copied', 'see the log of the agent and of the server that is copied'],
+  restore_data: ['restore', 'the data could not be restored from a backup', 'see the log of the agent'],
   rewind: [
     'rewind',
     'the data could not be rewound',

@@ -26,8 +26,8 @@ function planReinitialize(view: View): readonly Intent[] | null {
   const why = cannotReinitialize(view);
   if (why !== null) return [hold('reinitialize', why)];
   const running = view.running.get('server')?.action.kind;
-  if (view.memory.requests.reinitialize.force && (running === 'clone' || running === 'rewind'))
-    return [act({ kind: 'end_copy' })];
+  const isCopying = running === 'clone' || running === 'restore_data' || running === 'rewind';
+  if (view.memory.requests.reinitialize.force && isCopying) return [act({ kind: 'end_copy' })];
   const isDown = view.local.contact.kind !== 'good' && view.local.trouble === 'not_running';
   if (!isDown) return [act({ kind: 'stop_server', mode: 'immediate', why: 'it is to be reinitialized' })];
   switch (view.local.disk?.kind) {

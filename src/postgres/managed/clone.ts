@@ -13,7 +13,7 @@ import { inEnglish, longOptions, programFile, runProgram } from './program.ts';
 import { signalStandby } from './recovery-signal.ts';
 import { majorOf } from './run-server.ts';
 import { savedConfigName } from './saved-config.ts';
-import type { ReplicaMethod } from './settings.ts';
+import { needsNoLeader, type ReplicaMethod } from './settings.ts';
 import { asUnfinished, endLeftProgram } from './unfinished.ts';
 import { conninfoOf, replicationRole } from './upstream-conf.ts';
 
@@ -27,14 +27,30 @@ export async function cloneData(
   names: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
+  const { settings } = work;
+  const database = parseUrl(url)?.database ?? settings.address.database;
+  const connstring = conninfoOf(work, source, replicationRole(work), { dbname: database });
+  await copyByFirst(work, methodsNamed(settings, names), connstring, `copy the data of ${source.member}`, signal);
+}
+
+/** The data out of a backup, by the first of the methods that need nobody to copy from and that succeeds. */
+export async function restoreData(work: ManagedWork, signal: AbortSignal): Promise<void> {
+  const methods = work.settings.replicaMethods.filter(needsNoLeader);
+  await copyByFirst(work, methods, '', 'restore the data', signal);
+}
+
+async function copyByFirst(
+  work: ManagedWork,
+  methods: readonly ReplicaMethod[],
+  connstring: string,
+  what: string,
+  signal: AbortSignal,
+): Promise<void> {
   const { place, user, settings } = work;
-  const methods = methodsNamed(settings, names);
   await endLeftProgram(place, settings.clock);
   const wasMissing = await makeDataDirectory(work);
   if (methods.every((method) => method.kind === 'basebackup' || !method.keepData)) await expectEmpty(work);
   await writePgpass(work);
-  const database = parseUrl(url)?.database ?? settings.address.database;
-  const connstring = conninfoOf(work, source, replicationRole(work), { dbname: database });
   await asUnfinished(place, user, 'clone', async (pidFile) => {
     const failures: string[] = [];
     for (const method of methods) {
@@ -48,7 +64,7 @@ export async function cloneData(
         failures.push(`${nameOf(method)}: ${describeError(error)}`);
       }
     }
-    throw new ServerError(`copy the data of ${source.member}: ${failures.join('; ')}`, 'other', null);
+    throw new ServerError(`${what}: ${failures.join('; ')}`, 'other', null);
   });
 }
 
@@ -61,6 +77,7 @@ export async function removeOwnFiles({ place }: ManagedWork): Promise<void> {
 }
 
 interface Copying {
+  /** Of the server that is copied; empty = of none. */
   readonly connstring: string;
   /** There was no data directory before. */
   readonly wasMissing: boolean;

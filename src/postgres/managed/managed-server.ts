@@ -1,7 +1,7 @@
 import { givenUp, serverError } from '../trouble.ts';
 import type { ManagedServer } from '../managed-port.ts';
 import { bootstrapServer } from './bootstrap.ts';
-import { cloneData } from './clone.ts';
+import { cloneData, restoreData } from './clone.ts';
 import { configureServer } from './configure.ts';
 import { removeData } from './empty-directory.ts';
 import { createFence } from './fence.ts';
@@ -70,6 +70,7 @@ export function createManagedServer(
       fenced('bootstrap', signal, (work, limited) => bootstrapServer(work, plan, mayOpen, limited)),
     clone: (source, url, signal, methods = []) =>
       copying('copy the data', signal, (work, limited) => cloneData(work, source, url, methods, limited)),
+    restore: (signal) => copying('restore the data', signal, restoreData),
     endCopy: () => copy?.abort(),
     removeData: () => doing('remove the data', (work) => removeData(work)),
     start: (plan, term, signal) =>

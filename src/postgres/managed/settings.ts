@@ -57,7 +57,13 @@ export type ReplicaMethod =
       readonly noParams: boolean;
       /** What is in the data directory is left to the command, before it runs and when it fails. */
       readonly keepData: boolean;
+      /** It has a backup to take the data from, and runs also while there is nobody to copy. */
+      readonly noLeader: boolean;
     };
+
+export function needsNoLeader(method: ReplicaMethod): boolean {
+  return method.kind === 'command' && method.noLeader;
+}
 
 /** What is known of a server that slotkeeper manages, and of how it is made. Paths are absolute. */
 export interface ManagedServerSettings {

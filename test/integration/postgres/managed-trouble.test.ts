@@ -201,6 +201,7 @@ describe.each(await completePostgres())('a managed server in trouble, PostgreSQL
           options: [{ name: 'speed', value: 'high' }],
           noParams: false,
           keepData: false,
+          noLeader: false,
         },
         { kind: 'basebackup', options: [] },
       ],
@@ -214,6 +215,33 @@ describe.each(await completePostgres())('a managed server in trouble, PostgreSQL
     await member.server.start(member.plan(primary), null, never);
     expect(await member.query('select pg_is_in_recovery() as standby')).toEqual([{ standby: true }]);
     await member.server.stop('fast', never);
+  });
+
+  test('data comes out of a backup where nobody can be copied, by the methods that need nobody', async () => {
+    const source = await managedMember(sandbox, postgres, 'backup_of');
+    await source.server.clone(upstreamOf(primary), primary.url, never);
+    await writeFile(join(source.dataDir, 'slotkeeper.term'), 'of the server that was backed up');
+    const told = join(primary.home, 'restore.args');
+    const script = `echo "$@" > ${told}; for arg in "$@"; do case $arg in --datadir=*) cp -a ${source.dataDir} \${arg#*=};; esac; done`;
+    const common = { kind: 'command', options: [], noParams: false, keepData: false } as const;
+    const member = await managedMember(sandbox, postgres, 'restored_standby', {
+      replicaMethods: [
+        { kind: 'basebackup', options: [] },
+        { ...common, name: 'needs_one', command: ['/bin/false'], noLeader: false },
+        { ...common, name: 'from_archive', command: ['/bin/sh', '-c', script, 'method'], noLeader: true },
+      ],
+    });
+    await member.server.restore(never);
+    expect(await readFile(told, 'utf8')).toBe(
+      `--scope=test --role=replica --datadir=${member.dataDir} --connstring=\n`,
+    );
+    expect(await member.server.inspect(never)).toMatchObject({ kind: 'cluster', isStandby: true, term: null });
+    expect(await readdir(member.dataDir)).not.toContain('slotkeeper.term');
+    const without = await managedMember(sandbox, postgres, 'without_backup', {
+      replicaMethods: [{ ...common, name: 'broken', command: ['/bin/false'], noLeader: true }],
+    });
+    await expect(without.server.restore(never)).rejects.toThrow(/restore the data: broken: /);
+    expect(await without.server.inspect(never)).toEqual({ kind: 'empty' });
   });
 
   test('a fast stop does not wait for a logical consumer that has stopped reading', async () => {

@@ -76,6 +76,7 @@ const managedSelf: ManagedSelf = {
   removeDataOnRewindFailure: null,
   removeDataOnDivergedTimelines: null,
   canBootstrap: true,
+  canRestore: false,
   bootstrapDcs: null,
   bootstrapConfig: null,
 };

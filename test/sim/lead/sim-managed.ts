@@ -128,6 +128,7 @@ export function simManaged({ time, random, cluster, host, process, newSystemIden
       await process.turn();
       host.directory = 'cluster';
     },
+    restore: () => Promise.reject(broken('it has no backup')),
     removeData: async (signal) => {
       if (host.isPrivate) host.crash('its bootstrap is given up');
       if (!host.isDown) throw broken('a server runs there');

@@ -60,7 +60,7 @@ describe('the cluster configuration', () => {
         unmarked: { database: 'shop', plugin: 'pgoutput', failover: 'off' },
         standby1: { type: 'physical' },
         empty: {},
-        removed: null,
+        bare: null,
         elsewhere: { type: 'physical', cluster_type: 'standby' },
         here: { type: 'physical', cluster_type: 'primary' },
       },
@@ -74,6 +74,7 @@ describe('the cluster configuration', () => {
         ['unmarked', { type: 'logical', database: 'shop', plugin: 'pgoutput' }],
         ['standby1', { type: 'physical' }],
         ['empty', { type: 'physical' }],
+        ['bare', { type: 'physical' }],
         ['here', { type: 'physical' }],
       ]),
     );

@@ -186,6 +186,7 @@ describe('a file for ha: manage', () => {
           options: [{ name: 'stanza', value: 'main' }],
           noParams: true,
           keepData: true,
+          noLeader: true,
         },
         {
           kind: 'basebackup',
@@ -194,7 +195,15 @@ describe('a file for ha: manage', () => {
             { name: 'max-rate', value: '100M' },
           ],
         },
-        { kind: 'command', name: 'plain.sh', command: ['plain.sh'], options: [], noParams: false, keepData: false },
+        {
+          kind: 'command',
+          name: 'plain.sh',
+          command: ['plain.sh'],
+          options: [],
+          noParams: false,
+          keepData: false,
+          noLeader: false,
+        },
       ],
       remoteMethods: [],
       prePromote: ['/bin/fence', 'the old one'],
@@ -254,7 +263,6 @@ describe('a file for ha: manage', () => {
       'postgresql.parameters.max_connections',
       'postgresql.parameters.port',
       'postgresql.recovery_conf.standby_mode',
-      'postgresql.pgbackrest.no_leader',
       'watchdog.safety_margin',
     ]);
   });

@@ -9,7 +9,9 @@ describe("Patroni's patch", () => {
     [{ s: { a: {}, b: {} } }, { s: { a: null, c: {} } }, { s: { b: {}, c: {} } }],
     [{ a: 1 }, { a: { b: 1 } }, { a: { b: 1 } }],
     [{ a: { b: 1 } }, { a: [1] }, { a: [1] }],
-    [{}, { a: { b: null, c: 1 } }, { a: { c: 1 } }],
+    [{}, { a: { b: null, c: 1 } }, { a: { b: null, c: 1 } }],
+    [{ a: 1 }, { a: { b: null } }, { a: { b: null } }],
+    [{ a: {} }, { a: { b: null } }, { a: {} }],
   ])('%j + %j', (config, patch, result) => {
     expect(patchConfig(config, patch)).toEqual(result);
   });

@@ -21,7 +21,7 @@ type Pieces = NonNullable<Parameters<typeof managed>[1]>;
 
 const of = (n: number) => ({ member: 'alpha', systemIdentifier, term: n });
 const serverKinds = [
-  ...['bootstrap', 'clone', 'remove_data', 'start_server', 'stop_server', 'promote', 'rewind'],
+  ...['bootstrap', 'clone', 'restore_data', 'remove_data', 'start_server', 'stop_server', 'promote', 'rewind'],
   ...['restart_server', 'claim_initialize', 'give_up_initialize'],
 ];
 /** What is planned for the server; `start_server 40` = under that term. */
@@ -122,6 +122,26 @@ describe('where there is no data', () => {
       ['beta', tagged],
     ]);
     expect(actionsOf(empty(managedKeys({ members })), 'clone')).toMatchObject([{ source: { member: 'beta' } }]);
+  });
+
+  test('while nobody can be copied, it comes out of a backup where a method can do that', () => {
+    const self = { managed: aManagedSelf({ canRestore: true }) };
+    const vacant = managedKeys({ leader: null });
+    expect(serverOf(empty(vacant, { self }))).toEqual(['restore_data']);
+    expect(serverOf(empty(managedKeys(), { self }))).toEqual(['clone']);
+    expect(serverOf(empty({ ...vacant, initialize: aKey('', { session: sessionOf('beta') }) }, { self }))).toEqual([]);
+    expect(serverOf(empty(vacant, { self, config: leadConfig({}, { pause: true }) }))).toEqual([]);
+  });
+
+  test('L9: no backup takes the place of data that the key sync counts on', () => {
+    const self = { managed: aManagedSelf({ canRestore: true }) };
+    const listing = (...standbys: readonly string[]): View =>
+      empty(managedKeys({ leader: null, sync: aKey({ leader: 'alpha', standbys }) }), { self });
+    expect(serverOf(listing('beta', 'gamma'))).toEqual([]);
+    expect(holdOf(listing('gamma'), 'server')).toContain('the key sync counts on the data');
+    expect(serverOf(listing('beta'))).toEqual(['restore_data']);
+    const led = managedKeys({ leader: null, sync: aKey({ leader: 'gamma', standbys: [] }) });
+    expect(serverOf(empty(led, { self }))).toEqual([]);
   });
 
   test('without a leader, and in pause, nothing is done', () => {
