@@ -24,6 +24,8 @@ export interface Agreement {
   readonly deadlineMs: number;
   /** The TTL of the session under which the term was led. */
   readonly ttlSeconds: number;
+  /** How far those said to be who say so: their keys tell no more. */
+  readonly positions: ReadonlyMap<string, Lsn>;
 }
 
 /** This member has agreed that another one goes on as the leader. */

@@ -1,4 +1,30 @@
+import type { DynamicConfig } from './config.ts';
 import type { Upstream } from './lead.ts';
+
+/** The agent's own part of PostgreSQL's configuration and of what may be done to its data (`ha: manage`). */
+export interface ManagedSelf {
+  /** `listen_addresses`. */
+  readonly listen: string;
+  readonly port: number;
+  /** `postgresql.parameters`; counts more than the cluster's where members need not agree. */
+  readonly parameters: Readonly<Record<string, string>>;
+  /** Lines of `pg_hba.conf` and `pg_ident.conf`; null = what the cluster's configuration says. */
+  readonly hba: readonly string[] | null;
+  readonly ident: readonly string[] | null;
+  /** Null = what the cluster's configuration says. */
+  readonly useSlots: boolean | null;
+  readonly usePgRewind: boolean | null;
+  readonly removeDataOnRewindFailure: boolean | null;
+  readonly removeDataOnDivergedTimelines: boolean | null;
+  /** Whether this agent may make a cluster where there is none. */
+  readonly canBootstrap: boolean;
+  /** Whether one of its replica methods needs nobody to copy from. */
+  readonly canRestore: boolean;
+  /** `bootstrap.dcs` as the text of the key `config`; null = the file has none. */
+  readonly bootstrapDcs: string | null;
+  /** The same, read: what holds until the cluster has a configuration; null = there is none, or it is wrong. */
+  readonly bootstrapConfig: DynamicConfig | null;
+}
 
 /** Everything that PostgreSQL's configuration is to say, where slotkeeper manages the server. */
 export interface ServerPlan {

@@ -81,7 +81,7 @@ function holdsMemberSlots(view: View, look: ServerLook): boolean {
 function isForgotten(view: View, slot: PhysicalSlot, use: SlotUse): boolean {
   if (use !== 'elsewhere' || slot.active || (slot.xmin === null && slot.catalogXmin === null)) return false;
   if (isTransient(slot) || isIgnored(configOf(view).ignoreSlots, slot)) return false;
-  return membersOf(view, slot.name).every(({ value, session }) => {
+  return membersOf(view, slot.name).every(([, { value, session }]) => {
     const upstream = value?.extras?.upstream ?? null;
     return session !== null && upstream !== view.self.name && (value?.role !== 'replica' || upstream !== null);
   });
@@ -115,8 +115,7 @@ export function planPhysicalAdvances(view: View): readonly Intent[] {
 function targetOf(view: View, look: ServerLook, name: string): Lsn | null {
   const here = positionOf(look);
   if (here === null) return null;
-  // What is replayed is there for good; a member of Patroni says `xlog_location` only.
-  const ofMembers = membersOf(view, name).map(({ value }) => value?.replayLsn ?? value?.xlogLocation ?? null);
+  const ofMembers = membersOf(view, name).map((member) => toldByMember(view, member));
   const published = look.role === 'standby' ? currentStatus(view.consul.keys)?.slots.get(name) : undefined;
   const isShared = ofMembers.length > 1;
   if (isShared && ofMembers.includes(null)) return null;
@@ -125,8 +124,18 @@ function targetOf(view: View, look: ServerLook, name: string): Lsn | null {
   return known.length === 0 ? null : minLsn(known.reduce(isShared ? minLsn : maxLsn), here);
 }
 
-function membersOf(view: View, slot: string): readonly Key<Member>[] {
-  return [...(view.consul.keys?.members ?? [])]
-    .filter(([member]) => slotNameFromMemberName(member) === slot)
-    .map(([, key]) => key);
+/**
+ * What is replayed is there for good; a member of Patroni says `xlog_location` only. While Consul is away, what it received,
+ * as it says when it agrees: that is where PostgreSQL itself moves the slot of a standby that streams.
+ */
+function toldByMember(view: View, [name, { value }]: NamedMember): Lsn | null {
+  const inKey = value?.replayLsn ?? value?.xlogLocation ?? null;
+  const answered = view.memory.lead.failsafe.agreement?.positions.get(name) ?? null;
+  return inKey === null || answered === null ? (answered ?? inKey) : maxLsn(inKey, answered);
+}
+
+type NamedMember = readonly [name: string, key: Key<Member>];
+
+function membersOf(view: View, slot: string): readonly NamedMember[] {
+  return [...(view.consul.keys?.members ?? [])].filter(([member]) => slotNameFromMemberName(member) === slot);
 }

@@ -131,7 +131,12 @@ export function failsafeAfterOutcome(view: View, outcome: Outcome): FailsafeMemo
   // comes to be listed after it can't have the lock before that is over.
   const deadlineMs = outcome.startedAtMs + leaseMs(ttlSeconds) - fenceMarginMs;
   const isLater = deadlineMs > (failsafe.agreement?.deadlineMs ?? -Infinity);
-  return isLater ? { ...asked, agreement: { term, deadlineMs, ttlSeconds } } : asked;
+  const positions = new Map(
+    [...result].flatMap(([name, answer]) =>
+      answer.kind === 'refused' || answer.position === null ? [] : [[name, answer.position] as const],
+    ),
+  );
+  return isLater ? { ...asked, agreement: { term, deadlineMs, ttlSeconds, positions } } : asked;
 }
 
 /** An agreement ends with its term, and once the lease lasts as long again. */

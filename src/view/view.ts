@@ -7,7 +7,7 @@ import type { Lsn } from '../domain/lsn.ts';
 import type { Problem } from '../domain/problem.ts';
 import type { RequestOutcome } from '../domain/request.ts';
 import type { RestartRequest, Upstream } from '../domain/lead.ts';
-import type { PendingRestart, ServerPlan } from '../domain/managed.ts';
+import type { ManagedSelf, PendingRestart, ServerPlan } from '../domain/managed.ts';
 import type { ServerLook, ServerTrouble, SettingChange } from '../domain/server.ts';
 import type { ServiceState } from '../domain/service.ts';
 import type { SlotVerdict } from '../domain/slot.ts';
@@ -29,31 +29,6 @@ export interface Self {
   readonly ha: 'manage' | 'observe';
   /** What the agent's file says of the server that it manages; null with `ha: observe`. */
   readonly managed: ManagedSelf | null;
-}
-
-/** The agent's own part of PostgreSQL's configuration and of what may be done to its data (`ha: manage`). */
-export interface ManagedSelf {
-  /** `listen_addresses`. */
-  readonly listen: string;
-  readonly port: number;
-  /** `postgresql.parameters`; counts more than the cluster's where members need not agree. */
-  readonly parameters: Readonly<Record<string, string>>;
-  /** Lines of `pg_hba.conf` and `pg_ident.conf`; null = what the cluster's configuration says. */
-  readonly hba: readonly string[] | null;
-  readonly ident: readonly string[] | null;
-  /** Null = what the cluster's configuration says. */
-  readonly useSlots: boolean | null;
-  readonly usePgRewind: boolean | null;
-  readonly removeDataOnRewindFailure: boolean | null;
-  readonly removeDataOnDivergedTimelines: boolean | null;
-  /** Whether this agent may make a cluster where there is none. */
-  readonly canBootstrap: boolean;
-  /** Whether one of its replica methods needs nobody to copy from. */
-  readonly canRestore: boolean;
-  /** `bootstrap.dcs` as the text of the key `config`; null = the file has none. */
-  readonly bootstrapDcs: string | null;
-  /** The same, read: what holds until the cluster has a configuration; null = there is none, or it is wrong. */
-  readonly bootstrapConfig: DynamicConfig | null;
 }
 
 /** How well an outside system can be reached. All times monotonic milliseconds. */

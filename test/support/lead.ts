@@ -3,11 +3,12 @@ import type { DynamicConfig, LeadConfig } from '../../src/domain/config.ts';
 import { defaultConfig } from '../../src/domain/default-config.ts';
 import type { ControlData, DiskState } from '../../src/domain/disk.ts';
 import type { Bid, FailoverRequest, Term } from '../../src/domain/lead.ts';
+import type { ManagedSelf } from '../../src/domain/managed.ts';
 import type { ServerLook } from '../../src/domain/server.ts';
 import { wantedServerPlan } from '../../src/plan/lead/server-plan.ts';
 import { noLeadMemory } from '../../src/view/lead-memory.ts';
 import { verdictsOf } from '../../src/view/verdict.ts';
-import type { LeadMemory, LocalView, ManagedSelf, Self, View } from '../../src/view/view.ts';
+import type { LeadMemory, LocalView, Self, View } from '../../src/view/view.ts';
 import { aKey, aMember, aSelf, aView, nowMs, sessionOf, someKeys, systemIdentifier } from './turns.ts';
 
 /**

@@ -5,7 +5,7 @@ import type { Ledger } from '../../../src/domain/local.ts';
 import { majorOf } from '../../../src/domain/version.ts';
 import type { AgentRequest } from '../../../src/domain/request.ts';
 import { type LocalServer, ServerError } from '../../../src/postgres/port.ts';
-import type { ManagedSelf } from '../../../src/view/view.ts';
+import type { ManagedSelf } from '../../../src/domain/managed.ts';
 import { healthyLink, type LinkContext, type LinkFaults } from '../link.ts';
 import type { PgServer } from '../pg-server.ts';
 import { Random } from '../random.ts';

@@ -85,6 +85,8 @@ watchdog: {mode: required, device: /dev/watchdog1, safety_margin: 5}
 tags: {clonefrom: true}
 `;
 
+const noFlags = { noParams: false, keepData: false, noLeader: false };
+
 describe('whether slotkeeper manages the server', () => {
   const modeOf = (file: string, env: Environment, option: string | null) => {
     const given = option === null ? [] : ([['--ha', ['ha'], option]] as const);
@@ -195,15 +197,7 @@ describe('a file for ha: manage', () => {
             { name: 'max-rate', value: '100M' },
           ],
         },
-        {
-          kind: 'command',
-          name: 'plain.sh',
-          command: ['plain.sh'],
-          options: [],
-          noParams: false,
-          keepData: false,
-          noLeader: false,
-        },
+        { kind: 'command', name: 'plain.sh', command: ['plain.sh'], options: [], ...noFlags },
       ],
       remoteMethods: [],
       prePromote: ['/bin/fence', 'the old one'],

@@ -19,7 +19,7 @@ import {
   vacantKeys,
 } from '../../../support/lead.ts';
 import { actionsOf, after, declared, done, failed, holdOf, kindsOf, later } from '../../../support/situations.ts';
-import { aKey, aPrimaryLook, aStandbyLook, aStatus, nowMs, sessionOf } from '../../../support/turns.ts';
+import { aKey, aPhysicalSlot, aPrimaryLook, aStandbyLook, aStatus, nowMs, sessionOf } from '../../../support/turns.ts';
 
 const config = leadConfig({ failsafeMode: true }, { slots: new Map([['orders', declared]]) });
 const urlOf = (name: string): string => `http://${name}.test:8008/patroni`;
@@ -122,6 +122,18 @@ describe('L11: a leader without Consul', () => {
     const over = later(view, 5_500);
     expect(leadingTerm(over)).toBeNull();
     expect(kindsOf(over)).toContain('stop_server');
+  });
+
+  test('moves slots of members with what these say to have, while their keys tell nothing', () => {
+    const slots = [aPhysicalSlot({ name: 'beta', active: false, restartLsn: 0x4100n, xmin: null, catalogXmin: null })];
+    const view = cutOff(3_000);
+    const look = { ...aPrimaryLook(), slots, currentLsn: 0x5100n };
+    const idle: View = { ...view, local: { ...view.local, look } };
+    const told: FailsafeAnswer = { kind: 'accepted', position: 0x5000n };
+    const targets = (it: View) => actionsOf(it, 'advance_physical_slot').map(({ slot, target }) => [slot, target]);
+    expect(targets(answered(idle, { beta: told, gamma: accepted }))).toEqual([['beta', 0x5000n]]);
+    expect(targets(answered(idle, { beta: accepted, gamma: accepted }))).toEqual(targets(idle));
+    expect(targets(answered(idle, { beta: told, gamma: refused }))).toEqual(targets(idle));
   });
 
   test('asks again every second, and is not stopped by a single answer that does not come', () => {
