@@ -1,16 +1,14 @@
-import { type Lsn, formatLsn } from '../domain/lsn.ts';
+import { formatLsn } from '../domain/lsn.ts';
 import type { FetchedSlot, SkippedSlot, WantedSlot } from './copy-source.ts';
-import { walFileSuffix } from './data-directory.ts';
+import { type WalOnDisk, hasWal } from './copy-wal.ts';
 
 /** The server that gets the slots, as far as it decides whether it can take them. */
-export interface CopyTarget {
+export interface CopyTarget extends WalOnDisk {
   readonly walLevel: string;
   readonly hotStandby: boolean;
   readonly maxReplicationSlots: number;
-  readonly replayedLsn: Lsn | null;
-  readonly walSegmentBytes: number;
-  /** The WAL files on its disk, see `walFileSuffix`. */
-  readonly walFiles: ReadonlySet<string>;
+  /** Why WAL that is missing could not be fetched; null = it could, or was not tried to. */
+  readonly walTrouble: string | null;
   readonly databaseOids: ReadonlyMap<string, number>;
   /** Slots that are here now and outlive a restart. */
   readonly slots: ReadonlyMap<string, { readonly type: 'logical' | 'physical'; readonly active: boolean }>;
@@ -86,11 +84,8 @@ function whyNotHere(
     return `its position is ${formatLsn(state.confirmedFlushLsn)}, and this server has replayed ${replayed}`;
   }
   if (!hasWal(state.restartLsn, target)) {
-    return `the WAL from its restart position ${formatLsn(state.restartLsn)} is not on this server`;
+    const trouble = target.walTrouble === null ? '' : `, and could not be fetched: ${target.walTrouble}`;
+    return `the WAL from its restart position ${formatLsn(state.restartLsn)} is not on this server${trouble}`;
   }
   return null;
-}
-
-export function hasWal(lsn: Lsn, target: Pick<CopyTarget, 'walFiles' | 'walSegmentBytes'>): boolean {
-  return target.walFiles.has(walFileSuffix(lsn, target.walSegmentBytes));
 }

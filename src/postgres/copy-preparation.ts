@@ -1,15 +1,17 @@
 import { realpath } from 'node:fs/promises';
 import type { CopyRequest } from '../domain/local.ts';
-import { parseLsn } from '../domain/lsn.ts';
+import { type Lsn, parseLsn } from '../domain/lsn.ts';
 import { majorOf } from '../domain/version.ts';
 import { type Connection, connect } from './client.ts';
 import { parseUrl } from './conninfo.ts';
 import type { CopyWork } from './copy.ts';
 import { type CopyTarget, checkSlots } from './copy-check.ts';
 import { type FetchedSlot, type SkippedSlot, fetchSlot } from './copy-source.ts';
-import { type DataDirectory, walFileSuffixes } from './data-directory.ts';
+import { type FetchedWal, fetchWal, hasWal, missingWal } from './copy-wal.ts';
+import { type DataDirectory, walFileSuffix, walFileSuffixes } from './data-directory.ts';
 import { ServerError } from './port.ts';
 import type { LocalServerSettings } from './settings.ts';
+import { controlTimeline } from './sql/control-timeline.ts';
 import { copySource } from './sql/copy-source.ts';
 import { copyTarget } from './sql/copy-target.ts';
 import type { LookRow } from './sql/look.ts';
@@ -33,13 +35,13 @@ export async function prepareCopy(
 ): Promise<{ readonly work: CopyWork; readonly skipped: readonly SkippedSlot[] }> {
   const here = await preparation.look(signal);
   if (!here.inRecovery) throw new ServerError('copy slots: this server is a primary', 'other', null);
-  const fetched = await fetchAll(preparation, request, here, signal);
   const target = await targetOf(preparation, here, signal);
-  const checked = checkSlots(fetched.slots, request.slots, request.replace, target);
+  const fetched = await fetchAll(preparation, request, here, target, signal);
+  const checked = checkSlots(fetched.slots, request.slots, request.replace, fetched.target);
   const wanted = new Set(request.slots.map(({ name }) => name));
   const remove = request.replace.filter((name) => !wanted.has(name) && isIdle(target, name));
   return {
-    work: { slots: checked.accepted, remove, target },
+    work: { slots: checked.accepted, remove, wal: checked.accepted.length === 0 ? [] : fetched.wal, target },
     skipped: [...fetched.skipped, ...checked.skipped],
   };
 }
@@ -49,12 +51,21 @@ function isIdle(target: CopyTarget, name: string): boolean {
   return slot?.type === 'logical' && !slot.active;
 }
 
+/** What the primary has of what is asked for, and this server as it is with the WAL that was fetched. */
+interface Fetched {
+  readonly slots: readonly FetchedSlot[];
+  readonly skipped: readonly SkippedSlot[];
+  readonly wal: readonly FetchedWal[];
+  readonly target: CopyTarget;
+}
+
 async function fetchAll(
   { settings }: CopyPreparation,
   request: CopyRequest,
   here: LookRow,
+  target: CopyTarget,
   signal: AbortSignal,
-): Promise<{ readonly slots: readonly FetchedSlot[]; readonly skipped: readonly SkippedSlot[] }> {
+): Promise<Fetched> {
   const address = parseUrl(request.primaryUrl);
   if (address === undefined)
     throw new ServerError("copy slots: the primary's connection URL is not one", 'other', null);
@@ -74,10 +85,31 @@ async function fetchAll(
       if ('slot' in fetched) slots.push(fetched.slot);
       else skipped.push(fetched.skipped);
     }
-    return { slots, skipped };
+    const lacking = lackingWal(slots, request, target);
+    if (lacking.length === 0) return { slots, skipped, wal: [], target };
+    const timeline = await primary.run(controlTimeline(), signal);
+    const origin = { systemIdentifier: here.systemIdentifier, major, timeline };
+    const { files, why } = await fetchWal(primary, lacking, target, origin, signal);
+    const walFiles = new Set([...target.walFiles, ...files.map(({ name }) => name.slice(8))]);
+    return { slots, skipped, wal: files, target: { ...target, walFiles, walTrouble: why } };
   } finally {
     await primary.close();
   }
+}
+
+/** Where the slots start that this server could take if only it had the WAL. */
+function lackingWal(slots: readonly FetchedSlot[], request: CopyRequest, target: CopyTarget): readonly Lsn[] {
+  const missing = slots.flatMap(({ state }) =>
+    // An invalidated slot has none.
+    state.restartLsn === 0n ? [] : missingWal(state.restartLsn, target),
+  );
+  const withAll = {
+    ...target,
+    walFiles: new Set([...target.walFiles, ...missing.map((start) => walFileSuffix(start, target.walSegmentBytes))]),
+  };
+  return checkSlots(slots, request.slots, request.replace, withAll)
+    .accepted.map(({ state }) => state.restartLsn)
+    .filter((start) => !hasWal(start, target));
 }
 
 /** The files of one major version mean nothing to another, and those of another cluster do harm. */
@@ -106,6 +138,7 @@ async function targetOf({ directory, ask }: CopyPreparation, here: LookRow, sign
     replayedLsn: here.replayedLsn === null ? null : (parseLsn(here.replayedLsn) ?? null),
     walSegmentBytes: here.walSegmentBytes,
     walFiles: await walFileSuffixes(directory),
+    walTrouble: null,
     databaseOids: new Map(target.databases.map(({ name, oid }) => [name, oid])),
     slots: new Map(
       here.slots.filter(({ temporary }) => !temporary).map(({ name, type, active }) => [name, { type, active }]),

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { type Lsn, formatLsn, parseLsn, snapshotFileName } from '../domain/lsn.ts';
 import { slotNamePattern } from '../domain/slot.ts';
 import type { FetchedSlot } from './copy-source.ts';
+import type { FetchedWal } from './copy-wal.ts';
 import { type DataDirectory, slotDirectory } from './data-directory.ts';
 import { type Ownership, isMissing, makeDirectory, renameDurably, syncDirectory, writeSynced } from './durable-file.ts';
 
@@ -15,6 +16,7 @@ import { type Ownership, isMissing, makeDirectory, renameDurably, syncDirectory,
 const stagingName = 'slotkeeper.copy';
 const intentName = 'intent.json';
 const stateName = 'state';
+const walEnding = '.wal';
 
 const slotName = z.string().regex(slotNamePattern);
 const intentFile = z.object({
@@ -45,7 +47,12 @@ function stagingOf(directory: DataDirectory): string {
 }
 
 /** Writes the files of the slots beside their later places. Throws, with nothing left behind, when they do not fit. */
-export async function stage(directory: DataDirectory, slots: readonly FetchedSlot[], owner: Ownership): Promise<void> {
+export async function stage(
+  directory: DataDirectory,
+  slots: readonly FetchedSlot[],
+  wal: readonly FetchedWal[],
+  owner: Ownership,
+): Promise<void> {
   const staging = stagingOf(directory);
   await rm(staging, { recursive: true, force: true });
   try {
@@ -57,6 +64,7 @@ export async function stage(directory: DataDirectory, slots: readonly FetchedSlo
       if (snapshotFile !== null)
         await writeSynced(join(staging, snapshotFileName(state.restartLsn)), snapshotFile, owner);
     }
+    for (const { name, contents } of wal) await writeSynced(join(staging, `${name}${walEnding}`), contents, owner);
     await syncDirectory(staging);
     await syncDirectory(directory.root);
   } catch (error) {
@@ -116,6 +124,32 @@ export async function placeSnapshots(directory: DataDirectory): Promise<void> {
     await rename(join(staging, name), join(directory.snapshots, name));
   }
   await syncDirectory(directory.snapshots);
+}
+
+/**
+ * Moves the staged WAL to the rest, which may be on another disk. It counts as archived: the primary archives it, and an
+ * archive that has a file already refuses it for ever once this server is promoted.
+ */
+export async function placeWal(directory: DataDirectory, owner: Ownership): Promise<void> {
+  const staging = stagingOf(directory);
+  for (const entry of (await readdir(staging)).filter((name) => name.endsWith(walEnding))) {
+    const name = entry.slice(0, -walEnding.length);
+    if (await exists(join(directory.wal, name))) continue;
+    await writeSynced(join(directory.wal, 'archive_status', `${name}.done`), '', owner);
+    // PostgreSQL itself clears such names away.
+    const draft = join(directory.wal, `xlogtemp.slotkeeper.${name}`);
+    await rename(join(staging, entry), draft).catch(async (error: unknown) => {
+      if (!isOnAnotherDisk(error)) throw error;
+      await writeSynced(draft, await readFile(join(staging, entry)), owner);
+    });
+    await rename(draft, join(directory.wal, name));
+  }
+  await syncDirectory(join(directory.wal, 'archive_status'));
+  await syncDirectory(directory.wal);
+}
+
+function isOnAnotherDisk(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EXDEV';
 }
 
 /** Moves a staged slot into place, whole, in one rename: the server has it or has it not, after a crash as well. */

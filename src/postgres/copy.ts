@@ -2,13 +2,14 @@ import type { Clock } from '../base/clock.ts';
 import { describeError } from '../base/errors.ts';
 import type { CopyResult } from '../domain/local.ts';
 import type { ServerControl } from './control.ts';
-import { type CopyTarget, hasWal } from './copy-check.ts';
+import { type FetchedWal, type WalOnDisk, hasWal } from './copy-wal.ts';
 import type { FetchedSlot, SkippedSlot } from './copy-source.ts';
 import {
   clearStaging,
   copyIntent,
   placeSlot,
   placeSnapshots,
+  placeWal,
   readIntent,
   removeSlot,
   stage,
@@ -30,7 +31,9 @@ export interface CopyPlace {
 export interface CopyWork {
   readonly slots: readonly FetchedSlot[];
   readonly remove: readonly string[];
-  readonly target: Pick<CopyTarget, 'walSegmentBytes'>;
+  /** WAL that this server lacks. */
+  readonly wal: readonly FetchedWal[];
+  readonly target: Omit<WalOnDisk, 'walFiles'>;
 }
 
 /** A step of a copy; an agent may die between any two of them. */
@@ -55,7 +58,7 @@ export function copySteps(place: CopyPlace, work: CopyWork, progress: Progress =
     {
       name: 'stage',
       mayBeGivenUp: true,
-      run: async () => stage(directory, work.slots, await ownershipOf(directory)),
+      run: async () => stage(directory, work.slots, work.wal, await ownershipOf(directory)),
     },
     {
       name: 'intend',
@@ -70,6 +73,7 @@ export function copySteps(place: CopyPlace, work: CopyWork, progress: Progress =
         await place.control.stop();
       },
     },
+    ...(work.wal.length === 0 ? [] : [placement(directory)]),
     { name: 'place snapshots', mayBeGivenUp: false, run: whileDown(directory, () => placeSnapshots(directory)) },
     ...work.slots.map((slot): CopyStep => ({
       name: `place ${slot.name}`,
@@ -190,6 +194,11 @@ async function giveUp(place: CopyPlace, progress: Progress, cause: unknown): Pro
   }
   await clearStaging(directory);
   throw new Error(why, { cause });
+}
+
+function placement(directory: DataDirectory): CopyStep {
+  const place = async (): Promise<void> => placeWal(directory, await ownershipOf(directory));
+  return { name: 'place WAL', mayBeGivenUp: false, run: whileDown(directory, place) };
 }
 
 /** Nothing in a data directory is touched while a server works on it, whoever has started it meanwhile. */

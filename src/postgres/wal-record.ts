@@ -51,6 +51,26 @@ export function parseFileHeader(bytes: Uint8Array, start: Lsn, major: number): W
   return { segmentBytes: view.getUint32(32, true), pageBytes: view.getUint32(36, true) };
 }
 
+/** Whether a file is, from its first page to its last, of the WAL that begins at `start`, of that cluster and timeline. */
+export function isFileOf(
+  bytes: Uint8Array,
+  start: Lsn,
+  origin: { readonly systemIdentifier: string; readonly major: number; readonly timeline: number },
+): boolean {
+  const sizes = parseFileHeader(bytes, start, origin.major);
+  if (sizes?.segmentBytes !== bytes.length || sizes.pageBytes < fileHeaderBytes) return false;
+  const view = viewOf(bytes);
+  if (view.getBigUint64(24, true).toString() !== origin.systemIdentifier) return false;
+  for (let at = 0; at < bytes.length; at += sizes.pageBytes) {
+    const page = bytes.subarray(at, at + sizes.pageBytes);
+    // After a switch to the next file nothing is written in this one.
+    if (page.every((byte) => byte === 0)) continue;
+    if (parsePage({ start: start + BigInt(at), bytes: page }, origin.major) === null) return false;
+    if (view.getUint32(at + 4, true) > origin.timeline) return false;
+  }
+  return true;
+}
+
 /**
  * Whether the record that starts at `lsn` says that no transaction runs there (`xl_running_xacts`, logged each 15 s and at
  * checkpoints): decoding that starts there is consistent at once, and looks for no snapshot (`SnapBuildFindSnapshot` in

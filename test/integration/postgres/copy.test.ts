@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { snapshotFileName } from '../../../src/domain/lsn.ts';
 import { runCopy } from '../../../src/postgres/copy.ts';
+import { walFileSuffix } from '../../../src/postgres/data-directory.ts';
 import type { LocalServer } from '../../../src/postgres/port.ts';
 import { type PostgresServer, startPrimary, startStandby } from '../../../src/sandbox/postgres-server.ts';
 import { Sandbox } from '../../../src/sandbox/processes.ts';
@@ -235,26 +236,64 @@ describe.each(await postgresUnderTest())('the file copy on PostgreSQL $version',
     await standby.query('select pg_wal_replay_resume()');
   });
 
-  test('without the WAL of the restart position there is no restart', async () => {
+  test('the WAL that a base backup does not hold comes from the primary, and the slot gives all changes with it', async () => {
     await source.createLogicalSlot(wanted('old'), never);
-    for (let segment = 0; segment < 6; segment += 1) {
-      await primary.query('create table if not exists t (i int)');
-      await primary.query('insert into t values (1)');
+    await primary.query('create table numbers (i int)');
+    for (let segment = 0; segment < 3; segment += 1) {
+      await primary.query(`insert into numbers values (${segment})`);
       await primary.query('select pg_switch_wal()');
     }
     await primary.query('checkpoint');
     // It begins with the WAL of its base backup.
-    const late = await startStandby(sandbox, { name: 'late', postgres, upstream: primary });
+    const late = await startStandby(sandbox, {
+      name: 'late',
+      postgres,
+      upstream: primary,
+      settings: { hot_standby_feedback: true },
+    });
     const lateServer = localServer(late);
-    const before = await lateServer.look(never);
-    const result = await lateServer.copySlots(request('old'), never);
-    expect(result).toMatchObject({
+    const before = (await source.look(never)).slots.find(({ name }) => name === 'old')?.restartLsn ?? 0n;
+    const file = `00000001${walFileSuffix(before, 16 << 20)}`;
+    expect(existsSync(join(late.dataDir, 'pg_wal', file))).toBe(false);
+    expect(await lateServer.copySlots(request('old'), never)).toMatchObject({ copied: [{ name: 'old' }], skipped: [] });
+    const [there, here] = await Promise.all(
+      [primary, late].map(({ dataDir }) => readFile(join(dataDir, 'pg_wal', file))),
+    );
+    expect(here?.equals(there ?? Buffer.alloc(0))).toBe(true);
+    expect(existsSync(join(late.dataDir, 'pg_wal', 'archive_status', `${file}.done`))).toBe(true);
+    expect(logicalSlot((await lateServer.look(never)).slots, 'old')).toMatchObject({
+      restartLsn: before,
+      walOnDisk: true,
+    });
+    await lateServer.close();
+    await late.promote();
+    const rows = await late.query(
+      `select data from pg_logical_slot_get_changes('old', null, null) where data like 'table public.numbers%'`,
+    );
+    expect(rows.map(({ data }) => String(data).replace(/.*:/, ''))).toEqual(['0', '1', '2']);
+    await source.dropSlot({ name: 'old', type: 'logical' }, never);
+  });
+
+  test('without the WAL of the restart position there is no restart', async () => {
+    // The primary itself has lost it here: what it calls so begins elsewhere.
+    await source.createLogicalSlot(wanted('gone'), never);
+    const start = logicalSlot((await source.look(never)).slots, 'gone').restartLsn ?? 0n;
+    await primary.query('select pg_switch_wal()');
+    await primary.query('create table if not exists t (i int)');
+    await primary.query('checkpoint');
+    const later = await startStandby(sandbox, { name: 'later', postgres, upstream: primary });
+    const laterServer = localServer(later);
+    const startedBefore = (await laterServer.look(never)).startedAtWallMs;
+    await rm(join(primary.dataDir, 'pg_wal', `00000001${walFileSuffix(start, 16 << 20)}`));
+    expect(await laterServer.copySlots(request('gone'), never)).toMatchObject({
       copied: [],
       downMs: 0,
-      skipped: [{ name: 'old', why: expect.stringContaining('WAL') as string }],
+      skipped: [
+        { name: 'gone', why: expect.stringMatching(/WAL .* could not be fetched: the primary has no/) as string },
+      ],
     });
-    expect((await lateServer.look(never)).startedAtWallMs).toBe(before.startedAtWallMs);
-    await lateServer.close();
-    await source.dropSlot({ name: 'old', type: 'logical' }, never);
+    expect((await laterServer.look(never)).startedAtWallMs).toBe(startedBefore);
+    await laterServer.close();
+    await source.dropSlot({ name: 'gone', type: 'logical' }, never);
   });
 });

@@ -21,6 +21,7 @@ function targetWith(changed: Partial<CopyTarget> = {}): CopyTarget {
     replayedLsn: state.confirmedFlushLsn,
     walSegmentBytes: segmentBytes,
     walFiles: new Set([walFileSuffix(state.restartLsn, segmentBytes)]),
+    walTrouble: null,
     databaseOids: new Map([['postgres', 5]]),
     slots: new Map(),
     ...changed,
@@ -59,6 +60,12 @@ describe('whether a standby can take a slot', () => {
     ],
     ['a standby that has replayed nothing', fetched('s'), targetWith({ replayedLsn: null }), /has replayed nothing/],
     ['WAL that is gone', fetched('s'), targetWith({ walFiles: new Set() }), /WAL .* is not on this server/],
+    [
+      'WAL that could not be fetched',
+      fetched('s'),
+      targetWith({ walFiles: new Set(), walTrouble: 'the disk is full' }),
+      /not on this server, and could not be fetched: the disk is full/,
+    ],
     ['a slot of the name', fetched('s'), targetWith({ slots: present('logical', false) }), /already/],
   ])('not: %s', (_what, slot, target, why) => {
     expect(whyNot(slot, target)).toMatch(why);
