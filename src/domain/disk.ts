@@ -35,6 +35,8 @@ export interface TermOnDisk {
 /** What earlier runs of the agent have left beside the data, to be read whether or not the server runs. */
 export interface NotesOnDisk {
   readonly term: TermOnDisk | null;
+  /** As in DiskState. */
+  readonly isUnled: boolean;
   /** The key `config` as it last was; null = it was never written down. */
   readonly configText: string | null;
 }
@@ -54,6 +56,8 @@ export type DiskState =
       readonly isStandby: boolean;
       /** Null = it never accepted writes under slotkeeper. */
       readonly term: TermOnDisk | null;
+      /** initdb made it here, and no leader has written to it yet: nobody else can have data of this system identifier. */
+      readonly isUnled: boolean;
       /** The branch points of its newest timeline's history file, oldest first; empty on timeline 1. */
       readonly switches: readonly { readonly timeline: number; readonly lsn: Lsn }[];
     };

@@ -31,7 +31,7 @@ export function noLeadMemory(nowMs: number): LeadMemory {
     downSinceMs: null,
     streamlessSinceMs: null,
     request: null,
-    isBootstrapped: false,
+    isUnled: false,
     offered: null,
     handover: null,
     followed: null,
@@ -53,7 +53,9 @@ export function leadAfterStart(view: View, action: Action): LeadMemory {
   const isHandingOver = action.kind === 'stop_server' && action.mode === 'fast' && view.consul.keys?.failover != null;
   if (isHandingOver && term !== null) return { ...lead, handover: { term } };
   if (action.kind === 'follow') return { ...lead, followed: { upstream: action.plan.upstream, atMs: view.nowMs } };
-  return letsWrite(action) ? { ...lead, mayWriteSinceMs: view.nowMs } : lead;
+  // Whether a term's record came to be is not known before the disk is looked at.
+  if (action.kind === 'record_term') return { ...lead, isUnled: false };
+  return letsWrite(action) ? { ...lead, isUnled: false, mayWriteSinceMs: view.nowMs } : lead;
 }
 
 function offerOf(view: View): LeadMemory['offered'] {
@@ -93,7 +95,7 @@ export function leadAfterOutcome(view: View, outcome: Outcome): LeadMemory {
         pendingRestart: new Map(),
         recordedTerm: null,
         writtenUnder: null,
-        isBootstrapped: true,
+        isUnled: true,
       };
     case 'follow':
       return { ...next, applied: done.action.plan };
@@ -104,7 +106,7 @@ export function leadAfterOutcome(view: View, outcome: Outcome): LeadMemory {
       return {
         ...{ ...next, applied: null, pendingRestart: new Map(), recordedTerm: null, writtenUnder: null },
         savedConfig: { text: null },
-        isBootstrapped: false,
+        isUnled: false,
         rewound: done.action.kind === 'rewind' ? { count: (next.rewound?.count ?? 0) + 1, atMs: view.nowMs } : null,
       };
     case 'save_config':
@@ -123,7 +125,8 @@ function pendingIn(result: unknown): PendingRestart {
 export function leadAfterLook(view: View, look: ServerLook, startedAtMs: number): LeadMemory {
   const before = view.memory.lead;
   const isStreaming = look.receiver?.status === 'streaming';
-  const lead = isStreaming && before.rewound !== null ? { ...before, rewound: null } : before;
+  // Whoever it streams from has the same cluster.
+  const lead = isStreaming ? { ...before, rewound: null, isUnled: false } : before;
   if (look.role === 'primary') return { ...lead, mayWriteSinceMs: lead.mayWriteSinceMs ?? view.nowMs };
   const isNews = lead.mayWriteSinceMs !== null && startedAtMs >= lead.mayWriteSinceMs;
   const isOver = lead.handover !== null && heldTerm(view) !== lead.handover.term;
@@ -139,15 +142,19 @@ export function leadAfterLook(view: View, look: ServerLook, startedAtMs: number)
  * What an earlier run noted. The term is that of a standby that runs, which no look at the disk has shown: it may have been a
  * primary, and is held to that (L7).
  */
-export function leadAfterNotes({ memory: { lead } }: View, { term, configText }: NotesOnDisk): LeadMemory {
+export function leadAfterNotes({ memory: { lead } }: View, { term, isUnled, configText }: NotesOnDisk): LeadMemory {
   const isKnown = lead.recordedTerm !== null || lead.writtenUnder !== null;
-  return { ...lead, savedConfig: { text: configText }, writtenUnder: isKnown ? lead.writtenUnder : term };
+  const noted = isKnown ? {} : { writtenUnder: term, isUnled: lead.isUnled || isUnled };
+  return { ...lead, ...noted, savedConfig: { text: configText } };
 }
 
 /** What the end of the server changes: nothing runs on the data directory that was looked at. */
 export function leadAfterDisk(view: View, disk: DiskState): LeadMemory {
+  const { lead } = view.memory;
   const term = disk.kind === 'cluster' ? disk.term : null;
-  return { ...view.memory.lead, mayWriteSinceMs: null, recordedTerm: null, writtenUnder: term };
+  // A custom bootstrap method leaves no note: its data may be a copy of what others have, too.
+  const isUnled = disk.kind === 'cluster' && term === null && (disk.isUnled || lead.isUnled);
+  return { ...lead, mayWriteSinceMs: null, recordedTerm: null, writtenUnder: term, isUnled };
 }
 
 /**

@@ -285,8 +285,8 @@ export interface LeadMemory {
   readonly streamlessSinceMs: number | null;
   /** The operator's request that is there, and since when. */
   readonly request: { readonly index: number; readonly sinceMs: number } | null;
-  /** The data that is here was made by this run of the agent: a new cluster of its own, not a copy of another's. */
-  readonly isBootstrapped: boolean;
+  /** The data that is here was made here as a new cluster of its own, and nobody has led with it since. */
+  readonly isUnled: boolean;
   /** The timeline of the standby that last went for the leader key, and when. */
   readonly offered: { readonly timeline: number; readonly atMs: number } | null;
   /** The server was stopped to hand over in this term, and has not been seen as a standby since. */

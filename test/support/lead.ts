@@ -146,6 +146,7 @@ export function aDisk(
     },
     isStandby: false,
     term: null,
+    isUnled: false,
     switches: [],
     ...over,
   };

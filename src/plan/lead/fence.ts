@@ -6,8 +6,8 @@ import type { Intent } from '../intent.ts';
 import { act, hold } from '../intent.ts';
 import { refusalOf } from '../refusal.ts';
 import { cannotLeadOn } from './acquire.ts';
-import { hasOnlyBootstrapped } from './stopped.ts';
-import { isInitializing } from './upstream.ts';
+import { beingMade, hasOnlyBootstrapped, vain } from './stopped.ts';
+import { isMadeElsewhere } from './upstream.ts';
 
 /**
  * A server that may accept writes is stopped when its agent does not lead (L1): in order while the lease it had is still
@@ -20,7 +20,7 @@ export function planFence(view: View): readonly Intent[] {
   const isForeign = refusalOf(view) !== null;
   if (isForeign && !hasOnlyBootstrapped(view))
     return [hold('server', 'it belongs to another cluster, and is left alone')];
-  const why = isForeign ? 'it was made in vain: another member has made the cluster' : stopBecause(view);
+  const why = isForeign ? vain : stopBecause(view);
   if (why === null) return [];
   return [act({ kind: 'stop_server', mode: isLate(view) ? 'immediate' : 'fast', why })];
 }
@@ -45,8 +45,7 @@ function stopBecause(view: View): string | null {
   const leader = keys === null ? null : leaderName(keys);
   if (leader !== null && leader !== view.self.name) return isUnseen(view) ? null : `${leader} leads`;
   // Until somebody leads, it is the lock on `initialize` that lets one server write.
-  const isClaimed = keys?.initialize?.session != null && !isInitializing(view);
-  if (isClaimed && hasOnlyBootstrapped(view)) return 'another member makes the cluster';
+  if (isMadeElsewhere(view) && hasOnlyBootstrapped(view)) return beingMade;
   if (configOf(view).pause) return null;
   if (deposed?.why === 'lease') return 'the lease ran out';
   if (deposed?.why === 'session') return 'the session is gone';

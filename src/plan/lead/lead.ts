@@ -14,7 +14,8 @@ import { missingConfig } from './saved-config.ts';
 import { planSwitchover } from './switchover.ts';
 import { planSync } from './sync-mode.ts';
 import { planTermRecord, planTerms } from './terms.ts';
-import { isInitializing } from './upstream.ts';
+import { beingMade } from './stopped.ts';
+import { isInitializing, isMadeElsewhere } from './upstream.ts';
 
 /**
  * `ha: manage`: who leads, and what a leader says of it before and after its server accepts writes. What is to become of
@@ -29,8 +30,7 @@ export function planLead(view: View): readonly Intent[] {
   if (former.length > 0 || isTakenByAnother(view)) return former;
   if (!holdsLeader(view)) {
     if (keys.leader?.session != null) return [hold('leader key', `${keys.leader.value ?? 'somebody'} holds it`)];
-    if (keys.initialize?.session != null && !isInitializing(view))
-      return [hold('leader key', 'another member makes the cluster')];
+    if (isMadeElsewhere(view)) return [hold('leader key', beingMade)];
     return freshLook(view)?.role === 'primary' ? planPrimaryAcquires(view) : planRace(view);
   }
   const release = planRelease(view);

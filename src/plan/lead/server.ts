@@ -8,6 +8,7 @@ import type { View } from '../../view/view.ts';
 import type { Intent } from '../intent.ts';
 import { act, hold } from '../intent.ts';
 import { isTakenByAnother } from '../leadership.ts';
+import { foreignBecause } from '../refusal.ts';
 import { planConfiguration } from './configure.ts';
 import { planFence, planLateStop } from './fence.ts';
 import { planFollow } from './follow.ts';
@@ -15,7 +16,7 @@ import { furthest } from './fitness.ts';
 import { conflictOfStandby, standingOfStandby } from './line.ts';
 import { planRequests } from './requests.ts';
 import { wantedServerPlan } from './server-plan.ts';
-import { planStopped } from './stopped.ts';
+import { hasOnlyBootstrapped, planStopped, vain } from './stopped.ts';
 import { isHandingOver } from './switchover.ts';
 
 /** How long a standby may be without a stream before it is asked whether its WAL is the reason. */
@@ -57,6 +58,7 @@ function stopBecause(view: View): string | null {
   }
   const { streamlessSinceMs } = view.memory.lead;
   const { keys } = view.consul;
+  if (look !== null && hasOnlyBootstrapped(view) && foreignBecause(view, look.systemIdentifier) !== null) return vain;
   const leader = keys === null ? null : leaderName(keys);
   if (look === null || leader === null || leader === view.self.name) return null;
   const conflict = conflictOfStandby(view);

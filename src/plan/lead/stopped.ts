@@ -14,7 +14,7 @@ import { planDiverged } from './diverged.ts';
 import { standingOnDisk, termConflict } from './line.ts';
 import { releaseBecause } from './release.ts';
 import { isListed } from './terms.ts';
-import { upstreamMissing } from './upstream.ts';
+import { isMadeElsewhere, upstreamMissing } from './upstream.ts';
 
 type Cluster = Extract<DiskState, { kind: 'cluster' }>;
 
@@ -30,21 +30,23 @@ export function planStopped(view: View, disk: DiskState, plan: ServerPlan): read
       return planEmpty(view, plan);
     case 'cluster': {
       const refusal = foreignBecause(view, disk.control.systemIdentifier);
-      if (refusal === null) return planCluster(view, disk, plan);
-      const isInVain = hasOnlyBootstrapped(view) && disk.term === null;
-      return isInVain ? [act({ kind: 'remove_data', why: vain })] : [hold('server', refusal)];
+      const isVain = hasOnlyBootstrapped(view) && disk.term === null;
+      if (refusal !== null) return isVain ? [act({ kind: 'remove_data', why: vain })] : [hold('server', refusal)];
+      return isVain && isMadeElsewhere(view) ? [hold('server', beingMade)] : planCluster(view, disk, plan);
     }
   }
 }
 
-const vain = 'another member made the cluster while it was made here';
+export const vain = 'it was made in vain: another member has made the cluster';
+export const beingMade = 'another member makes the cluster';
 
 /**
- * The data was made here, and nobody ever led with it. Where it is another cluster's than the scope's, its agent stood still or
- * had lost Consul meanwhile; whatever else belongs to another cluster is left alone.
+ * The data was made here, and nobody ever led with it. Where it is another cluster's than the scope's, its agent stood still, was
+ * started again, or had lost Consul meanwhile; whatever else belongs to another cluster is left alone.
  */
-export function hasOnlyBootstrapped({ memory: { lead } }: View): boolean {
-  return lead.isBootstrapped && lead.recordedTerm === null;
+export function hasOnlyBootstrapped({ consul: { keys }, memory: { lead }, self }: View): boolean {
+  const hasLed = lead.recordedTerm !== null || keys?.terms?.value?.some(({ leader }) => leader === self.name) === true;
+  return lead.isUnled && !hasLed;
 }
 
 function planCluster(view: View, disk: Cluster, plan: ServerPlan): readonly Intent[] {

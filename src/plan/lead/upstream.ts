@@ -73,6 +73,11 @@ export function isInitializing(view: View): boolean {
   return initialize?.session != null && view.session.kind === 'held' && initialize.session === view.session.id;
 }
 
+/** Whether another member holds it. */
+export function isMadeElsewhere(view: View): boolean {
+  return view.consul.keys?.initialize?.session != null && !isInitializing(view);
+}
+
 /** Whether the member is alive by its session and says that its server runs. */
 export function isRunning(view: View, member: string): boolean {
   const key = view.consul.keys?.members.get(member);

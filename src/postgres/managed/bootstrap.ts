@@ -16,6 +16,7 @@ import { majorOf, startServer } from './run-server.ts';
 import { writeServerConf } from './server-conf.ts';
 import type { BootstrapMethod } from './settings.ts';
 import { startableAsStandby } from './standby-minimums.ts';
+import { writeTerm } from './term-file.ts';
 import { asUnfinished, endLeftProgram } from './unfinished.ts';
 import { writePrimary } from './upstream-conf.ts';
 import { replaceFile } from '../durable-file.ts';
@@ -47,6 +48,8 @@ export async function bootstrapServer(
     else await writePrimary(work, major);
     await withPrivateServer(work, (server) => furnish(work, server, pidFile, signal), signal);
     await writePrimary(work, major);
+    // What a custom method brings may be a copy of what others have, too.
+    if (method.kind === 'initdb') await writeTerm(place.directory, settings.member, null);
     await mayOpen();
   });
   await startServer(work, plan, 'as_it_is', signal);

@@ -11,7 +11,7 @@ import type { ManagedWork } from './managed-work.ts';
 import { ownPrefix } from './place.ts';
 import { inEnglish, programFile, runProgram } from './program.ts';
 import { isStandbyOnDisk, majorOnDisk } from './recovery-signal.ts';
-import { readTerm } from './term-file.ts';
+import { readLed } from './term-file.ts';
 import { unfinishedWork } from './unfinished.ts';
 
 /** What is where the server's data belongs. Throws when it cannot be told, which never means that nothing is there. */
@@ -30,7 +30,7 @@ export async function inspect(work: ManagedWork, signal: AbortSignal): Promise<D
     kind: 'cluster',
     control,
     isStandby: await isStandbyOnDisk(directory, major),
-    term: await readTerm(directory, settings.member),
+    ...(await readLed(directory, settings.member)),
     switches: (await historyOf(directory, timelineOf(control))).map(({ timeline, lsn }) => ({ timeline, lsn })),
   };
 }

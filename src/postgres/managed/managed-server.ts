@@ -16,7 +16,7 @@ import { readSavedConfig, writeSavedConfig } from './saved-config.ts';
 import { serverUserOf } from './server-user.ts';
 import type { ManagedServerSettings } from './settings.ts';
 import { stopImmediately } from './stop-server.ts';
-import { readTerm, writeTerm } from './term-file.ts';
+import { readLed, writeTerm } from './term-file.ts';
 
 /**
  * The real server of an agent that manages it. Nothing is touched before the first call. `latest`: the settings as they are
@@ -62,7 +62,7 @@ export function createManagedServer(
     inspect: (signal) => doing('look at the data directory', (work) => inspect(work, signal)),
     recall: () =>
       doing('read what is noted beside the data', async () => ({
-        term: await readTerm(place.directory, settings.member),
+        ...(await readLed(place.directory, settings.member)),
         configText: await readSavedConfig(place.directory),
       })),
     saveConfig: (text) => doing('save the cluster configuration', () => writeSavedConfig(place.directory, text)),

@@ -49,9 +49,10 @@ describe.each(await completePostgres())('a managed server, PostgreSQL $version',
     ]);
     await one.query('create table t (i int)');
     await one.query('insert into t values (1)');
+    expect(await one.server.recall(never)).toEqual({ term: null, isUnled: true, configText: null });
     await one.server.recordTerm(7, never);
     await one.server.saveConfig('{"ttl":30}', never);
-    const notes = { term: { term: 7, member: 'one' }, configText: '{"ttl":30}' };
+    const notes = { term: { term: 7, member: 'one' }, isUnled: false, configText: '{"ttl":30}' };
     expect(await one.server.recall(never)).toMatchObject(notes);
     expect(await readFile(join(one.dataDir, 'patroni.dynamic.json'), 'utf8')).toBe('{"ttl":30}');
   });
@@ -60,7 +61,7 @@ describe.each(await completePostgres())('a managed server, PostgreSQL $version',
     await two.server.clone(upstreamOf(one), one.url, never);
     const disk = await two.server.inspect(never);
     expect(disk).toMatchObject({ kind: 'cluster', isStandby: true, term: null });
-    expect(await two.server.recall(never)).toEqual({ term: null, configText: null });
+    expect(await two.server.recall(never)).toEqual({ term: null, isUnled: false, configText: null });
     await expect(two.server.saveConfig('{}', never)).rejects.toThrow(/no server runs there/);
     await two.server.start(two.plan(one), null, never);
     await has(two, [1]);

@@ -117,6 +117,7 @@ export class Host {
       },
       isStandby,
       term: this.term,
+      isUnled: false,
       switches: switchesOf(server.branch),
     };
   }

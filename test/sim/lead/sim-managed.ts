@@ -92,7 +92,7 @@ export function simManaged({ time, random, cluster, host, process, newSystemIden
     },
     recall: async (signal) => {
       await passed(signal, 5);
-      return { term: host.term, configText: host.savedConfig };
+      return { term: host.term, isUnled: false, configText: host.savedConfig };
     },
     saveConfig: async (text, signal) => {
       await passed(signal, 5);

@@ -68,7 +68,7 @@ describe('a configuration that Consul has lost', () => {
   });
 
   test('counts for an agent that has read no other', () => {
-    const notes = { term: null, configText: text };
+    const notes = { term: null, isUnled: false, configText: text };
     const unread = managed('beta', { view: { config: null } });
     expect(after(unread, [{ kind: 'notes', notes, config }]).config).toBe(config);
     expect(after(managed('beta'), [{ kind: 'notes', notes, config }]).config).not.toBe(config);
@@ -78,7 +78,7 @@ describe('a configuration that Consul has lost', () => {
 describe('L7: the term beside the data of a server that already runs', () => {
   const written = { member: 'beta', systemIdentifier, term };
   const noted = (view: View): View =>
-    after(view, [{ kind: 'notes', notes: { term: written, configText: null }, config: null }]);
+    after(view, [{ kind: 'notes', notes: { term: written, isUnled: false, configText: null }, config: null }]);
 
   test('is what a standby is told by', () => {
     expect(noted(managed('beta')).memory.lead.writtenUnder).toEqual(written);

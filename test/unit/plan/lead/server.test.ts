@@ -36,37 +36,6 @@ function empty(keys: ClusterKeys, over: Pieces = {}): View {
   return managed('gamma', { keys, local: { ...down({ kind: 'empty' }), look: null }, ...over });
 }
 
-describe('a bootstrap that ended after another member had made the cluster', () => {
-  const made = { isBootstrapped: true, mayWriteSinceMs: null };
-  const other = aDisk({ systemIdentifier: '99' });
-
-  test('is stopped at once, and its data makes room for a copy', () => {
-    const running = managed('gamma', {
-      look: { role: 'primary', systemIdentifier: '99' },
-      lead: { isBootstrapped: true, mayWriteSinceMs: nowMs - 100 },
-    });
-    expect(serverOf(running)).toEqual(['stop_server']);
-    expect(serverOf(managed('gamma', { local: { ...down(other), look: null }, lead: made }))).toEqual(['remove_data']);
-  });
-
-  test('is stopped also while the other one is still at it', () => {
-    const claimed = (by: string): View =>
-      managed('gamma', {
-        keys: managedKeys({ initialize: aKey('', { session: sessionOf(by) }), leader: null, terms: null }),
-        look: { role: 'primary' },
-        lead: { isBootstrapped: true, mayWriteSinceMs: nowMs - 100 },
-      });
-    expect(serverOf(claimed('beta'))).toEqual(['stop_server']);
-    expect(serverOf(claimed('gamma'))).toEqual([]);
-  });
-
-  test('is left alone where somebody led with it, or an earlier run made it', () => {
-    const led = { ...other, term: { ...of(20), member: 'gamma' } };
-    expect(serverOf(managed('gamma', { local: { ...down(led), look: null }, lead: made }))).toEqual([]);
-    expect(serverOf(managed('gamma', { local: { ...down(other), look: null } }))).toEqual([]);
-  });
-});
-
 describe('where there is no data', () => {
   const none = managedKeys({ initialize: null, leader: null, members: new Map(), terms: null, config: null });
 
