@@ -181,6 +181,10 @@ export function memoryAfterOutcome(view: View, outcome: Extract<Outcome, { kind:
       }
       return { ...memory, copies, slots };
     }
+    case 'clone':
+    case 'rewind':
+      // No slot was copied into this data yet, which has cost a restart of its own.
+      return { ...memory, copies: new Map() };
     case 'hurry_feedback':
       return { ...memory, feedbackHurriedAtMs: view.nowMs };
     case 'log_standby_snapshot':

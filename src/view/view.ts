@@ -334,7 +334,7 @@ export interface Memory {
   readonly membersIndex: { readonly proven: number; readonly next: number; readonly nextAtMs: number };
   /** Which followed slots this standby lacks, and since when the set is the same: new slots are batched. */
   readonly missing: { readonly names: string; readonly sinceMs: number };
-  /** How often each slot was copied here lately: no slot restarts a standby in a loop. */
+  /** How often each slot was copied into this data lately: no slot restarts a standby in a loop. */
   readonly copies: ReadonlyMap<string, CopyMemory>;
   /** The last change of hot_standby_feedback: one that has no effect is not made again in a loop. */
   readonly feedback: { readonly mode: 'on' | 'reset'; readonly atMs: number } | null;

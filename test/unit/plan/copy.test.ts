@@ -303,6 +303,15 @@ describe('a slot that was copied', () => {
     expect(kindsOf(later(times(copied, 9), 3_600_000))).toContain('copy_slots');
   });
 
+  test('is copied again at once into data that was brought anew', () => {
+    const source = { member: 'alpha', host: 'alpha.test', port: 5432, slot: 'beta' };
+    const url = 'postgres://alpha.test:5432/postgres';
+    const cloned = done({ kind: 'clone', source, url, methods: [] }, null);
+    expect(kindsOf(missingAgain(after(times(copied, 4), [cloned])))).toContain('copy_slots');
+    const rewound = done({ kind: 'rewind', source, url }, null);
+    expect(kindsOf(missingAgain(after(times(copied, 4), [rewound])))).toContain('copy_slots');
+  });
+
   test('a slot that was left out says why, and waits a few minutes at most: nothing was restarted for it', () => {
     expect(holdOf(times(skipped, 1), 'slot orders')).toBe('it could not be copied: permission denied');
     expect(kindsOf(later(times(skipped, 9), 160_000))).toContain('copy_slots');
