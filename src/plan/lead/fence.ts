@@ -7,7 +7,7 @@ import { act, hold } from '../intent.ts';
 import { refusalOf } from '../refusal.ts';
 import { cannotLeadOn } from './acquire.ts';
 import { beingMade, hasOnlyBootstrapped, vain } from './stopped.ts';
-import { isMadeElsewhere } from './upstream.ts';
+import { isInitializing, isMadeElsewhere } from './upstream.ts';
 
 /**
  * A server that may accept writes is stopped when its agent does not lead (L1): in order while the lease it had is still
@@ -22,7 +22,9 @@ export function planFence(view: View): readonly Intent[] {
     return [hold('server', 'it belongs to another cluster, and is left alone')];
   const why = isForeign ? vain : stopBecause(view);
   if (why === null) return [];
-  return [act({ kind: 'stop_server', mode: isLate(view) ? 'immediate' : 'fast', why })];
+  // One that is in order waits for the bootstrap, which would end with a server that accepts writes.
+  const mode = isLate(view) || isMaking(view) ? 'immediate' : 'fast';
+  return [act({ kind: 'stop_server', mode, why })];
 }
 
 /**
@@ -46,6 +48,8 @@ function stopBecause(view: View): string | null {
   if (leader !== null && leader !== view.self.name) return isUnseen(view) ? null : `${leader} leads`;
   // Until somebody leads, it is the lock on `initialize` that lets one server write.
   if (isMadeElsewhere(view) && hasOnlyBootstrapped(view)) return beingMade;
+  if (isMaking(view) && !isInitializing(view))
+    return 'the lock on initialize is gone, under which the cluster was being made';
   if (configOf(view).pause) return null;
   if (deposed?.why === 'lease') return 'the lease ran out';
   if (deposed?.why === 'session') return 'the session is gone';
@@ -54,6 +58,10 @@ function stopBecause(view: View): string | null {
   if (isOver) return 'it accepts writes without a lease';
   const why = vacant !== null && freshLook(view)?.role === 'primary' ? cannotLeadOn(view) : null;
   return why !== null && deposed === null && (keys?.terms?.value?.length ?? 0) > 0 ? why : null;
+}
+
+function isMaking({ running }: View): boolean {
+  return running.get('server')?.action.kind === 'bootstrap';
 }
 
 /**

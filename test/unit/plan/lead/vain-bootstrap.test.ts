@@ -5,7 +5,7 @@ import type { DiskState } from '../../../../src/domain/disk.ts';
 import { wantedServerPlan } from '../../../../src/plan/lead/server-plan.ts';
 import type { LeadMemory, View } from '../../../../src/view/view.ts';
 import { aDisk, aTerm, down, leadConfig, managed, managedKeys } from '../../../support/lead.ts';
-import { after, done, holdOf, kindsOf } from '../../../support/situations.ts';
+import { actionsOf, after, done, holdOf, kindsOf } from '../../../support/situations.ts';
 import { aKey, aStandbyLook, nowMs, sessionOf } from '../../../support/turns.ts';
 
 const serverKinds = ['start_server', 'stop_server', 'remove_data', 'bootstrap', 'clone', 'rewind', 'promote'];
@@ -49,6 +49,22 @@ describe('L6.1: a bootstrap that ended after another member had made the cluster
     expect(serverOf(stopped(aDisk(), made, givenUp))).toEqual(['start_server']);
   });
 
+  test('is given up at once, before it ends with a server that accepts writes, when the lock on initialize is lost', () => {
+    const making = (keys: ClusterKeys): View => {
+      const empty = managed('gamma', { keys, local: down({ kind: 'empty' }) });
+      return after(empty, [
+        { kind: 'started', action: { kind: 'bootstrap', session: sessionOf('gamma'), plan: wantedServerPlan(empty) } },
+      ]);
+    };
+    const modesOf = (view: View) => actionsOf(view, 'stop_server').map(({ mode }) => mode);
+    const claimed = claimedBy('gamma');
+    expect(modesOf(making(claimed))).toEqual([]);
+    expect(modesOf(making({ ...claimed, initialize: null }))).toEqual(['immediate']);
+    expect(modesOf(making(claimedBy('beta')))).toEqual(['immediate']);
+    expect(modesOf(making(managedKeys()))).toEqual(['immediate']);
+    expect(modesOf({ ...making(claimed), session: { kind: 'none', why: 'the lease ran out' } })).toEqual(['immediate']);
+  });
+
   test('is left alone where somebody led with it, or it is not known to have been made here', () => {
     const term = { member: 'gamma', systemIdentifier: '99', term: 20 };
     expect(serverOf(stopped(aDisk(other, { term })))).toEqual([]);
@@ -62,7 +78,7 @@ describe('L6.1: a bootstrap that ended after another member had made the cluster
 describe('that nobody has led with what was bootstrapped here', () => {
   const nothingThere = managed('gamma', { local: down({ kind: 'empty' }), keys: claimedBy('gamma') });
   const plan = wantedServerPlan(nothingThere);
-  const bootstrapped = after(nothingThere, [done({ kind: 'bootstrap', plan }, null)]);
+  const bootstrapped = after(nothingThere, [done({ kind: 'bootstrap', session: sessionOf('gamma'), plan }, null)]);
   const isUnled = (view: View): boolean => view.memory.lead.isUnled;
   const begun = (action: Action): View => after(bootstrapped, [{ kind: 'started', action }]);
   const inspected = (view: View, disk: DiskState): View =>
