@@ -20,7 +20,7 @@ const members = new WeakMap<KvEntry, MemberValue | null>();
 export class VerdictChecks {
   readonly #world: SlotWorld;
   readonly #fail: (violation: Violation) => void;
-  readonly #wrongSinceMs = new Map<string, number>();
+  readonly #wrongSinceMs = new Map<string, { readonly kind: Flaw['kind']; readonly atMs: number }>();
   readonly #cutOffAtMs = new Map<string, number>();
 
   constructor(world: SlotWorld, fail: (violation: Violation) => void) {
@@ -57,8 +57,10 @@ export class VerdictChecks {
         continue;
       }
       const now = this.#world.time.nowMs();
-      const since = this.#wrongSinceMs.get(key) ?? now;
-      this.#wrongSinceMs.set(key, since);
+      const before = this.#wrongSinceMs.get(key);
+      // A flaw that nobody could know of does not use up the time in which another one is to be noticed.
+      const since = before?.kind === flaw.kind ? before.atMs : now;
+      this.#wrongSinceMs.set(key, { kind: flaw.kind, atMs: since });
       if (now - since < this.#allowedMs(member, flaw) + extraMs) continue;
       this.#fail(new Violation('S2', `${member.name} says ${where} that ${slot} is ready, but ${flaw.what}`));
     }
