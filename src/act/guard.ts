@@ -33,5 +33,5 @@ export function guardKeeper(lifeline: Lifeline | null): GuardKeeper {
 
 function letsWrite(action: Action): boolean {
   if (action.kind === 'start_server' || action.kind === 'restart_server') return action.term !== null;
-  return action.kind === 'promote';
+  return action.kind === 'promote' || action.kind === 'bootstrap';
 }

@@ -67,6 +67,9 @@ export interface RestartRequest {
   readonly timeoutSeconds: number | null;
 }
 
+/** In place of a term where the leader key was never taken: no key of Consul's has this index. */
+export const noTerm = 0;
+
 /** What the lifeline has to guard: the process that stops the server when its agent can't (L1). */
 export type Guard =
   /** No server here may accept writes, or none does. */

@@ -1,13 +1,22 @@
 import type { Action, Outcome } from '../domain/action.ts';
 import { leaderName } from '../domain/cluster.ts';
 import type { DiskState, NotesOnDisk } from '../domain/disk.ts';
+import { noTerm } from '../domain/lead.ts';
 import type { PendingRestart } from '../domain/managed.ts';
 import type { ServerLook } from '../domain/server.ts';
 import { boundInRace, failsafeAfterOutcome, failsafeAfterStart, noFailsafe, withoutIdleAgreement } from './failsafe.ts';
 import { formerLeaderLives } from './former-leader.ts';
 import { memberSlotsAfter } from './member-slots.ts';
 import { configOf, freshLook, sessionId } from './select.ts';
-import { heldTerm, leadDeadlineMs, leadingTerm, letsWrite, lifelineGraceMs, mayWrite } from './lease.ts';
+import {
+  heldTerm,
+  leadDeadlineMs,
+  leadingTerm,
+  leaseDeadlineMs,
+  letsWrite,
+  lifelineGraceMs,
+  mayWrite,
+} from './lease.ts';
 import { standbyClusterOf } from './standby-cluster.ts';
 import type { LeadMemory, View } from './view.ts';
 
@@ -243,9 +252,21 @@ function withGuard(view: View): View {
   const { pause } = configOf(view);
   const isLeading = isWritten && !pause && term !== null && deadlineMs !== null && session !== null;
   const kept = mayWrite(view) && !pause ? lead.guard : null;
-  const guard = isLeading ? { term, deadlineMs: deadlineMs + lifelineGraceMs, session } : kept;
+  const guard = isLeading
+    ? { term, deadlineMs: deadlineMs + lifelineGraceMs, session }
+    : isWritten
+      ? (guardOfMaking(view) ?? kept)
+      : kept;
   const handover = lead.handover !== null && term !== null && lead.handover.term !== term ? null : lead.handover;
   return { ...view, memory: { ...view.memory, lead: { ...lead, guard, handover } } };
+}
+
+/** A cluster that is made here accepts writes before anybody leads: by the lock on `initialize`, for as long as a lease. */
+function guardOfMaking(view: View): LeadMemory['guard'] {
+  const session = sessionId(view);
+  const deadlineMs = leaseDeadlineMs(view);
+  const isMaking = session !== null && view.consul.keys?.initialize?.session === session;
+  return isMaking && deadlineMs !== null ? { term: noTerm, deadlineMs: deadlineMs + lifelineGraceMs, session } : null;
 }
 
 function isStreamless(view: View): boolean {

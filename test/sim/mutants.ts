@@ -11,7 +11,7 @@ export interface Mutant {
 }
 
 function withoutGaps(operation: TxnOperation): TxnOperation {
-  if (operation.verb !== 'set' || operation.key !== simKeys.slotHistory) return operation;
+  if (operation.verb !== 'cas' || operation.key !== simKeys.slotHistory) return operation;
   return { ...operation, value: operation.value.replaceAll('"gaps"', '"no_gaps"') };
 }
 

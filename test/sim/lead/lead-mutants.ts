@@ -155,8 +155,23 @@ export const leadMutants: readonly LeadMutant[] = [
       },
       {
         file: 'src/plan/lead/fence.ts',
-        from: 'if (isClaimed && hasOnlyBootstrapped(view))',
-        to: 'if (isClaimed && leader !== null)',
+        from: 'if (isMadeElsewhere(view) && hasOnlyBootstrapped(view))',
+        to: 'if (isMadeElsewhere(view) && leader !== null)',
+      },
+      {
+        file: 'src/plan/lead/fence.ts',
+        from: 'if (isMaking(view) && !isInitializing(view))',
+        to: 'if (isMaking(view) && leader !== null)',
+      },
+      {
+        file: 'src/view/lead-memory.ts',
+        from: 'return isMaking && deadlineMs !== null ?',
+        to: 'return isMaking && deadlineMs === null ?',
+      },
+      {
+        file: 'src/act/executors.ts',
+        from: "transact([{ verb: 'check-session', key: keys.initialize, session }], keys.initialize, signal);",
+        to: 'Promise.resolve();',
       },
     ],
   },

@@ -60,6 +60,22 @@ describe('L1: a lease', () => {
     expect(actionsOf(later(view, 8_000), 'stop_server')).toMatchObject([{ mode: 'immediate' }]);
   });
 
+  test('a cluster that is made is guarded, too, by the lock on initialize, and until that lease is over', () => {
+    const claimed = (name: string) => vacantKeys({ initialize: aKey('', { session: sessionOf(name) }), terms: null });
+    const making = managed('alpha', { keys: claimed('alpha'), local: down({ kind: 'empty' }), lead: { guard: null } });
+    const deadlineMs = nowMs - 500 + 8_500 + 500;
+    const guard = { kind: 'leader', term: 0, deadlineMs, session: sessionOf('alpha') };
+    const known = later(making, 10);
+    expect(guardOf(known)).toEqual(guard);
+    // Lost, while its server may accept writes: what was promised stands until that is over.
+    const begun = { kind: 'started', action: actionsOf(known, 'bootstrap')[0]! } as const;
+    const lost = after(after(known, [begun]), [{ kind: 'keys', keys: { ...claimed('beta'), index: 220 } }]);
+    expect(guardOf(lost)).toEqual(guard);
+    expect(actionsOf(lost, 'stop_server')).toMatchObject([{ mode: 'immediate' }]);
+    const others = managed('alpha', { keys: claimed('beta'), local: down({ kind: 'empty' }), lead: { guard: null } });
+    expect(guardOf(later(others, 10))).toEqual({ kind: 'none' });
+  });
+
   test('ends when another member holds the key', () => {
     const leader = aKey('beta', { createIndex: 210, modifyIndex: 210, session: sessionOf('beta') });
     const view = after(alpha(), [{ kind: 'keys', keys: managedKeys({ index: 210, leader }) }]);
