@@ -6,6 +6,7 @@ import { positionOf } from '../domain/server.ts';
 import { maxLsn, minLsn } from '../domain/lsn.ts';
 import type { Key, Member } from '../domain/cluster.ts';
 import { leaderName } from '../domain/cluster.ts';
+import { agreedTerm } from '../view/lease.ts';
 import type { SlotUse } from '../view/physical-slots.ts';
 import { wantedPhysicalSlots } from '../view/physical-slots.ts';
 import {
@@ -94,7 +95,7 @@ function isForgotten(view: View, slot: PhysicalSlot, use: SlotUse): boolean {
 export function planPhysicalAdvances(view: View): readonly Intent[] {
   const look = freshLook(view);
   if (look === null || severalPrimaries(view) !== null) return [];
-  if (look.role === 'primary' && !holdsLeader(view)) return [];
+  if (look.role === 'primary' && !holdsLeader(view) && agreedTerm(view) === null) return [];
   const intents: Intent[] = [];
   for (const name of wantedPhysicalSlots(view).keys()) {
     const slot = findSlot(look, name);

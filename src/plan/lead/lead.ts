@@ -50,10 +50,8 @@ export function planLead(view: View): readonly Intent[] {
 function planInitialize(view: View, session: string): readonly Intent[] {
   const look = freshLook(view);
   const text = missingConfig(view);
-  const intents: Intent[] = [];
-  if (look !== null && isInitializing(view)) {
-    intents.push(act({ kind: 'finish_initialize', session, systemIdentifier: look.systemIdentifier }));
-  }
-  if (text !== null) intents.push(act({ kind: 'publish_config', session, text }));
-  return intents;
+  // First the configuration: whoever sees that there is a cluster may want to change it.
+  if (text !== null) return [act({ kind: 'publish_config', session, text })];
+  if (look === null || !isInitializing(view)) return [];
+  return [act({ kind: 'finish_initialize', session, systemIdentifier: look.systemIdentifier })];
 }

@@ -131,7 +131,12 @@ describe('L11: a leader without Consul', () => {
     const idle: View = { ...view, local: { ...view.local, look } };
     const told: FailsafeAnswer = { kind: 'accepted', position: 0x5000n };
     const targets = (it: View) => actionsOf(it, 'advance_physical_slot').map(({ slot, target }) => [slot, target]);
-    expect(targets(answered(idle, { beta: told, gamma: accepted }))).toEqual([['beta', 0x5000n]]);
+    const moved = answered(idle, { beta: told, gamma: accepted });
+    expect(targets(moved)).toEqual([['beta', 0x5000n]]);
+    const late = later(moved, 5_000);
+    const away = after(late, [sessionGone, { kind: 'look', startedAtMs: late.nowMs, look }]);
+    expect(leadingTerm(away)).toBe(term);
+    expect(targets(away)).toEqual([['beta', 0x5000n]]);
     expect(targets(answered(idle, { beta: accepted, gamma: accepted }))).toEqual(targets(idle));
     expect(targets(answered(idle, { beta: told, gamma: refused }))).toEqual(targets(idle));
   });

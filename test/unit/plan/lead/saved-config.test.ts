@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { DynamicConfig } from '../../../../src/domain/config.ts';
 import type { View } from '../../../../src/view/view.ts';
 import { aManagedSelf, leadConfig, managed, managedKeys, term } from '../../../support/lead.ts';
-import { actionsOf, after, done } from '../../../support/situations.ts';
+import { actionsOf, after, done, kindsOf } from '../../../support/situations.ts';
 import { aKey, sessionOf, systemIdentifier } from '../../../support/turns.ts';
 
 const text = '{"ttl":45}';
@@ -64,7 +64,12 @@ describe('a configuration that Consul has lost', () => {
   test('is not that of a new cluster', () => {
     const initialize = aKey('', { session: sessionOf('alpha') });
     const keys = managedKeys({ config: null, configText: null, initialize });
-    expect(published(managed('alpha', { self, keys, lead: { savedConfig: { text } } }))).toEqual([bootstrapDcs]);
+    const view = managed('alpha', { self, keys, lead: { savedConfig: { text } } });
+    expect(published(view)).toEqual([bootstrapDcs]);
+    // Nobody is told that there is a cluster before its configuration can be changed.
+    expect(kindsOf(view)).not.toContain('finish_initialize');
+    const both = managedKeys({ config: aKey(config), configText: text, initialize });
+    expect(kindsOf(managed('alpha', { self, keys: both }))).toContain('finish_initialize');
   });
 
   test('counts for an agent that has read no other', () => {
