@@ -4,7 +4,7 @@ import type { FailsafeCall, FailsafeMemory } from '../domain/failsafe.ts';
 import type { AgentRequest } from '../domain/request.ts';
 import { acceptanceOf } from './acceptance.ts';
 import { fenceMarginMs, leadingTerm, leasedTerm, leaseDeadlineMs, leaseMs, mayWrite } from './lease.ts';
-import { configOf, freshLook, isUnconfirmed } from './select.ts';
+import { configOf, freshLook, hasBidSinceVacant, isUnconfirmed } from './select.ts';
 import type { View } from './view.ts';
 
 export function noFailsafe(nowMs: number): FailsafeMemory {
@@ -53,9 +53,8 @@ export function boundBecause(view: View): string | null {
 export function boundInRace(view: View): string | null {
   const leader = acceptanceOf(view)?.call.leader ?? null;
   if (leader === null) return null;
-  const key = view.consul.keys?.members.get(leader);
-  const after = key?.session == null ? -1 : (key.value?.extras?.bid?.after ?? -1);
-  return after >= (view.memory.lead.vacant?.after ?? 0) ? null : boundBecause(view);
+  const isAlive = view.consul.keys?.members.get(leader)?.session != null;
+  return isAlive && hasBidSinceVacant(view, leader) ? null : boundBecause(view);
 }
 
 /** An agent that was started lately does not know what the one before it agreed to. */

@@ -1,5 +1,5 @@
 import { boundByEarlierRun } from './failsafe.ts';
-import { configOf, freshLook, ownUpstream } from './select.ts';
+import { configOf, freshLook, hasBidSinceVacant, ownUpstream } from './select.ts';
 import type { View } from './view.ts';
 
 /**
@@ -12,10 +12,8 @@ export function formerLeaderLives(view: View): string | null {
   const former = lastLeader?.name ?? view.consul.keys?.terms?.value?.at(-1)?.leader ?? null;
   if (former === null || former === view.self.name) return null;
   const key = view.consul.keys?.members.get(former);
-  if (key?.session != null && key.value?.extras != null) {
-    const after = key.value.extras.bid?.after ?? -1;
-    return after >= (vacant?.after ?? 0) ? null : `${former}, who led last, may still accept writes`;
-  }
+  if (key?.session != null && key.value?.extras != null)
+    return hasBidSinceVacant(view, former) ? null : `${former}, who led last, may still accept writes`;
   const bound = boundByEarlierRun(view);
   if (bound !== null) return bound;
   const isPaused = configOf(view).pause && view.consul.keys?.failover?.value?.force !== true;

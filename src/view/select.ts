@@ -187,3 +187,9 @@ export function membersWaiting(view: View): readonly string[] {
     .map(([name]) => name)
     .sort();
 }
+
+/** Whether the member has bid for the leader key since that is vacant, which says that its server writes no more. */
+export function hasBidSinceVacant(view: View, member: string): boolean {
+  const after = view.consul.keys?.members.get(member)?.value?.extras?.bid?.after ?? -1;
+  return after >= (view.memory.lead.vacant?.after ?? 0);
+}
