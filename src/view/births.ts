@@ -31,6 +31,21 @@ export function bornBetween(
   return next;
 }
 
+/**
+ * The slots of a server that was promoted since the look before, and that somebody has made anew by now: what is on disk is
+ * another one than it had as a standby. The ledger knows best, since it is told of what the agent itself brings.
+ */
+export function bornAtPromotion(before: ServerLook, look: ServerLook, ledger: Ledger | null): ReadonlyMap<string, Lsn> {
+  const identities = new Map(logicalSlots(before).map((slot) => [slot.name, slot.identity]));
+  const born = new Map<string, Lsn>();
+  for (const { name, identity, confirmedFlushLsn } of logicalSlots(look)) {
+    const known = ledger?.slots.get(name);
+    const was = known === undefined ? (identities.get(name) ?? null) : known.identity;
+    if (confirmedFlushLsn !== null && isOtherIdentity(was, identity)) born.set(name, confirmedFlushLsn);
+  }
+  return born;
+}
+
 /** Whether two looks at a slot of one name saw two slots; one that could not be looked at is taken for the same. */
 export function isOtherIdentity(before: string | null, now: string | null): boolean {
   return before !== null && now !== null && before !== now;

@@ -4,7 +4,7 @@ import { leaderName } from '../domain/cluster.ts';
 import type { Ledger } from '../domain/local.ts';
 import type { Lsn } from '../domain/lsn.ts';
 import type { ServerLook } from '../domain/server.ts';
-import { bornBetween } from './births.ts';
+import { bornAtPromotion, bornBetween } from './births.ts';
 import { withMissedPromotion } from './missed-promotion.ts';
 import { noLeadMemory } from './lead-memory.ts';
 import { noNativeMemory } from './native-memory.ts';
@@ -102,7 +102,7 @@ export function memoryAfterLook(view: View, look: ServerLook, startedAtMs: numbe
     return {
       ...memory,
       movedAtMs: view.nowMs,
-      born: new Map(),
+      born: bornAtPromotion(before, look, view.ledger),
       promotion:
         memory.standing === null
           ? null

@@ -36,7 +36,7 @@ const look = (over: Parameters<typeof aPrimaryLook>[0] = {}, atMs = nowMs + 10):
 });
 
 /** `beta`, a standby with `orders`, after it was promoted to timeline 2 and holds the leader key. */
-function promoted(verdict: Verdict | null, slots = [aLogicalSlot()]): View {
+function promoted(verdict: Verdict | null, slots = [aLogicalSlot()], known = aLedger('beta')): View {
   const usual = aView('beta', { config: aConfig() });
   const standing = {
     timeline: 1,
@@ -48,7 +48,7 @@ function promoted(verdict: Verdict | null, slots = [aLogicalSlot()]): View {
     leader: aKey('beta', { modifyIndex: 109, session: sessionOf('beta') }),
     members: new Map([['beta', someKeys().members.get('beta')!]]),
   });
-  const before = { ...usual, memory: { ...usual.memory, standing } };
+  const before = { ...usual, ledger: known, memory: { ...usual.memory, standing } };
   return after(before, [look({ slots, timeline: 2 }), { kind: 'keys', keys }]);
 }
 
@@ -91,6 +91,18 @@ describe('the record of a promotion', () => {
       ),
     );
     expect(entry?.gaps).toMatchObject([{ slot: 'orders', from: 0x3000n, to: 0x3800n }]);
+  });
+
+  test('a slot that somebody has made anew before its server was looked at has lost what lies between', () => {
+    const slots = [aLogicalSlot({ confirmedFlushLsn: 0x4800n, identity: 'orders#2' })];
+    const ledger = aLedger('beta');
+    const orders = { ...ledger.slots.get('orders')!, identity: 'orders#1' };
+    const known = { ...ledger, slots: new Map([['orders', orders]]) };
+    const entry = lastOf(wantedSlotHistory(promoted({ kind: 'ready' }, slots, known)));
+    const why = 'it was dropped and made again on the primary';
+    expect(entry?.gaps).toEqual([{ slot: 'orders', from: 0x3000n, to: 0x4800n, why }]);
+    const same = slots.map((slot) => ({ ...slot, identity: 'orders#1' }));
+    expect(lastOf(wantedSlotHistory(promoted({ kind: 'ready' }, same, known)))?.gaps).toEqual([]);
   });
 
   test('a slot that is missing is lost, recorded once and not made anew', () => {
