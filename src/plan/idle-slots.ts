@@ -2,7 +2,7 @@ import type { BackoffPolicy } from '../base/backoff.ts';
 import { backoffMs } from '../base/backoff.ts';
 import { formatLsn } from '../domain/lsn.ts';
 import type { ServerLook } from '../domain/server.ts';
-import type { LogicalSlot } from '../domain/slot.ts';
+import type { LogicalSlot, Verdict } from '../domain/slot.ts';
 import { invalidationOf } from '../domain/slot.ts';
 import { majorOf } from '../domain/version.ts';
 import { isMarkedSoon } from '../view/marks.ts';
@@ -108,10 +108,15 @@ function standbysWaiting(view: View, { name: slot, failover }: LogicalSlot): rea
       const found = value?.slots.get(slot);
       if (name === view.self.name || session === null || found === undefined) return false;
       const isForPostgres = failover && value?.extras?.upstream === view.self.name;
-      return found.verdict.kind === 'not_ready' || (isForPostgres && found.method === 'template');
+      return isToCome(found.verdict) || (isForPostgres && found.method === 'template');
     })
     .map(([name]) => name)
     .sort();
+}
+
+/** One that PostgreSQL invalidated on the standby is made anew there, too. */
+function isToCome({ kind }: Verdict): boolean {
+  return kind === 'not_ready' || kind === 'lost';
 }
 
 /**
@@ -129,7 +134,7 @@ function isBehindTemplate(view: View, slot: LogicalSlot, waiting: readonly strin
     const member = view.consul.keys?.members.get(name)?.value;
     const found = member?.slots.get(slot.name);
     const template = member?.extras?.templates.get(slot.database);
-    const isToBeMade = found?.method === 'template' && found.position === null;
+    const isToBeMade = found?.method === 'template' && (found.position === null || found.verdict.kind === 'lost');
     return isToBeMade && template !== undefined && template > (slot.confirmedFlushLsn ?? template);
   });
 }

@@ -107,6 +107,11 @@ describe('an idle slot that a standby waits for', () => {
     expect(actionsOf(later(onPrimary({ ...idle, slots: [plain] }), 1_000), 'move_idle_slot')).toEqual([move]);
   });
 
+  test('is moved for a standby on which it was invalidated, too: it is made anew there', () => {
+    const lost: NativeSituation = { ...idle, members: saying({ kind: 'lost', reason: 'invalidated' }, 'template') };
+    expect(actionsOf(later(onPrimary(lost), 1_000), 'move_idle_slot')).toEqual([move]);
+  });
+
   test('is moved on PostgreSQL 16, which has templates only', () => {
     const sixteen = { ...idle, slots: [plain], look: { versionNum: 160_010 } };
     expect(actionsOf(later(onPrimary(sixteen), 1_000), 'move_idle_slot')).toEqual([move]);
