@@ -109,6 +109,8 @@ function inTheWay(look: ServerLook, followed: FollowedSlot): readonly Intent[] {
 function needsReplacement(view: View, look: ServerLook, followed: FollowedSlot): boolean {
   const local = localLogical(look, followed.name);
   if (local === null || local.active || local.synced || local.temporary) return false;
+  // The leader may not have read yet what this member has.
+  if (isIgnored(configOf(view).ignoreSlots, local)) return false;
   if (damageOf(followed, local) !== null) return true;
   const movedAtMs = view.memory.consumers.get(followed.name)?.movedAtMs ?? view.nowMs;
   if (isOlderThanSource(view, look, followed, local) && view.nowMs - movedAtMs >= consumerPatienceMs) return true;

@@ -284,6 +284,9 @@ describe('a slot made from a template', () => {
     const view = standby({ slots: [damaged, aTemplate()] });
     expect(actionsOf(view, 'drop_slot')).toMatchObject([{ slot: 'orders' }]);
     expect(actionsOf(standby({ slots: [damaged, ...old.slots] }), 'drop_slot')).toEqual([]);
+    // The leader's status may still be from before.
+    const ignoring = aConfig({ slots: new Map(), ignoreSlots: [{ name: 'orders' }] });
+    expect(actionsOf(standby({ slots: [damaged, aTemplate()], config: ignoring }), 'drop_slot')).toEqual([]);
   });
 
   test('with two_phase is left to a file copy: PostgreSQL copies slots without it', () => {
