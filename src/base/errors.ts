@@ -11,6 +11,11 @@ export function describeError(error: unknown): string {
   return parts.join(': ').replaceAll(/\s*\n\s*/g, ' ');
 }
 
+/** Whether the system says this of what it was asked for: `ENOENT`, `EXDEV`, … */
+export function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}
+
 function messageOf(error: Error): string {
   // A refused connection to a host with two addresses is an AggregateError without a message of its own.
   if (error instanceof AggregateError && error.message === '') return error.errors.map(describeError).join('; ');

@@ -1,21 +1,24 @@
 import type { DynamicConfig } from './config.ts';
 import type { Upstream } from './lead.ts';
 
+/** What an agent's file may say otherwise than the cluster's configuration; null = what that says. */
+export interface LocalServerRules {
+  /** Lines of `pg_hba.conf` and `pg_ident.conf`. */
+  readonly hba: readonly string[] | null;
+  readonly ident: readonly string[] | null;
+  readonly useSlots: boolean | null;
+  readonly usePgRewind: boolean | null;
+  readonly removeDataOnRewindFailure: boolean | null;
+  readonly removeDataOnDivergedTimelines: boolean | null;
+}
+
 /** The agent's own part of PostgreSQL's configuration and of what may be done to its data (`ha: manage`). */
-export interface ManagedSelf {
+export interface ManagedSelf extends LocalServerRules {
   /** `listen_addresses`. */
   readonly listen: string;
   readonly port: number;
   /** `postgresql.parameters`; counts more than the cluster's where members need not agree. */
   readonly parameters: Readonly<Record<string, string>>;
-  /** Lines of `pg_hba.conf` and `pg_ident.conf`; null = what the cluster's configuration says. */
-  readonly hba: readonly string[] | null;
-  readonly ident: readonly string[] | null;
-  /** Null = what the cluster's configuration says. */
-  readonly useSlots: boolean | null;
-  readonly usePgRewind: boolean | null;
-  readonly removeDataOnRewindFailure: boolean | null;
-  readonly removeDataOnDivergedTimelines: boolean | null;
   /** Whether this agent may make a cluster where there is none. */
   readonly canBootstrap: boolean;
   /** Whether one of its replica methods needs nobody to copy from. */

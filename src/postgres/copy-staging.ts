@@ -1,6 +1,7 @@
 import { readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { hasCode } from '../base/errors.ts';
 import { type Lsn, formatLsn, parseLsn, snapshotFileName } from '../domain/lsn.ts';
 import { slotNamePattern } from '../domain/slot.ts';
 import type { FetchedSlot } from './copy-source.ts';
@@ -139,17 +140,14 @@ export async function placeWal(directory: DataDirectory, owner: Ownership): Prom
     // PostgreSQL itself clears such names away.
     const draft = join(directory.wal, `xlogtemp.slotkeeper.${name}`);
     await rename(join(staging, entry), draft).catch(async (error: unknown) => {
-      if (!isOnAnotherDisk(error)) throw error;
+      // `pg_wal` is on another disk.
+      if (!hasCode(error, 'EXDEV')) throw error;
       await writeSynced(draft, await readFile(join(staging, entry)), owner);
     });
     await rename(draft, join(directory.wal, name));
   }
   await syncDirectory(join(directory.wal, 'archive_status'));
   await syncDirectory(directory.wal);
-}
-
-function isOnAnotherDisk(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'EXDEV';
 }
 
 /** Moves a staged slot into place, whole, in one rename: the server has it or has it not, after a crash as well. */

@@ -1,7 +1,7 @@
 import { describeError } from '../base/errors.ts';
 import { type Lsn, formatLsn } from '../domain/lsn.ts';
 import type { Connection } from './client.ts';
-import { walFileSuffix } from './data-directory.ts';
+import { walFileName, walFileSuffix } from './data-directory.ts';
 import { ServerError } from './port.ts';
 import { readBinaryFile } from './sql/read-binary-file.ts';
 import { sqlstate } from './sqlstate.ts';
@@ -71,7 +71,7 @@ export async function fetchWal(
   )) {
     if ((files.length + 1) * disk.walSegmentBytes > mostBytes)
       return { files, why: `more than ${mostBytes / 1024 / 1024} MiB of it` };
-    const name = `${origin.timeline.toString(16).toUpperCase().padStart(8, '0')}${walFileSuffix(start, disk.walSegmentBytes)}`;
+    const name = walFileName(origin.timeline, start, disk.walSegmentBytes);
     try {
       const contents = await primary.run(readBinaryFile(`pg_wal/${name}`), signal);
       // A file that is not needed any more is used again for WAL that is still to come.

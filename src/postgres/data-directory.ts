@@ -1,5 +1,6 @@
 import { readFile, readdir, readlink, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { hasCode } from '../base/errors.ts';
 import { type Lsn, snapshotFileName } from '../domain/lsn.ts';
 import { isMissing, type Ownership } from './durable-file.ts';
 
@@ -45,7 +46,17 @@ export function walFileSuffix(lsn: Lsn, segmentBytes: number): string {
   return `${hexDigits(segment / perLog)}${hexDigits(segment % perLog)}`;
 }
 
-function hexDigits(value: bigint): string {
+/** The name of the WAL file of that timeline that holds a position. */
+export function walFileName(timeline: number, lsn: Lsn, segmentBytes: number): string {
+  return `${hexDigits(timeline)}${walFileSuffix(lsn, segmentBytes)}`;
+}
+
+/** The name of the file in `pg_wal` that says where a timeline branched off. */
+export function historyFileName(timeline: number): string {
+  return `${hexDigits(timeline)}.history`;
+}
+
+function hexDigits(value: bigint | number): string {
   return value.toString(16).toUpperCase().padStart(8, '0');
 }
 
@@ -82,7 +93,7 @@ function isAlive(pid: number): boolean {
     return true;
   } catch (error) {
     // EPERM: it is there, and another user's.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+    return hasCode(error, 'EPERM');
   }
 }
 

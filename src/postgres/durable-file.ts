@@ -1,5 +1,6 @@
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { hasCode } from '../base/errors.ts';
 
 /** Whose a file in a data directory is: everything there must be readable by the server and by `pg_basebackup`. */
 export interface Ownership {
@@ -58,7 +59,7 @@ export async function replaceFile(path: string, contents: Uint8Array | string, o
 
 /** Whether an error of a file operation says that the file is not there. */
 export function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+  return hasCode(error, 'ENOENT');
 }
 
 async function own(file: FileHandle, owner: Ownership): Promise<void> {

@@ -252,11 +252,8 @@ function withGuard(view: View): View {
   const { pause } = configOf(view);
   const isLeading = isWritten && !pause && term !== null && deadlineMs !== null && session !== null;
   const kept = mayWrite(view) && !pause ? lead.guard : null;
-  const guard = isLeading
-    ? { term, deadlineMs: deadlineMs + lifelineGraceMs, session }
-    : isWritten
-      ? (guardOfMaking(view) ?? kept)
-      : kept;
+  const making = isWritten ? guardOfMaking(view) : null;
+  const guard = isLeading ? { term, deadlineMs: deadlineMs + lifelineGraceMs, session } : (making ?? kept);
   const handover = lead.handover !== null && term !== null && lead.handover.term !== term ? null : lead.handover;
   return { ...view, memory: { ...view.memory, lead: { ...lead, guard, handover } } };
 }

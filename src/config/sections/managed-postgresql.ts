@@ -1,3 +1,4 @@
+import type { LocalServerRules } from '../../domain/managed.ts';
 import type { Program, ReplicaMethod } from '../../postgres/managed/settings.ts';
 import type { CommandLine, Credentials } from '../../postgres/settings.ts';
 import { commandLine } from '../command-line.ts';
@@ -13,15 +14,8 @@ export const callbackNames = ['on_start', 'on_stop', 'on_restart', 'on_reload', 
 export type CallbackCommands = Readonly<Record<(typeof callbackNames)[number], CommandLine | null>>;
 
 /** What the section `postgresql` says of a server that slotkeeper manages, besides what it says of any. */
-export interface ManagedPostgresConfig {
+export interface ManagedPostgresConfig extends LocalServerRules {
   readonly parameters: ServerParameters;
-  /** Null = what the cluster's configuration says; so with all that can be null up to `removeDataOnDivergedTimelines`. */
-  readonly hba: readonly string[] | null;
-  readonly ident: readonly string[] | null;
-  readonly useSlots: boolean | null;
-  readonly usePgRewind: boolean | null;
-  readonly removeDataOnRewindFailure: boolean | null;
-  readonly removeDataOnDivergedTimelines: boolean | null;
   /** Null = in the data directory. */
   readonly configDir: string | null;
   readonly binNames: Readonly<Partial<Record<Program, string>>>;

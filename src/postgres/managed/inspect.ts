@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { shorten } from '../../base/printable.ts';
 import type { ControlData, DiskState } from '../../domain/disk.ts';
 import type { TimelineSwitch } from '../../domain/local.ts';
-import type { DataDirectory } from '../data-directory.ts';
+import { type DataDirectory, historyFileName } from '../data-directory.ts';
 import { isMissing } from '../durable-file.ts';
 import { switchesIn } from '../sql/timeline-history.ts';
 import { parseControlData } from './control-data.ts';
@@ -65,9 +65,8 @@ export async function namesIn(path: string): Promise<readonly string[]> {
 }
 
 async function historyOf(directory: DataDirectory, timeline: number): Promise<readonly TimelineSwitch[]> {
-  const name = `${timeline.toString(16).toUpperCase().padStart(8, '0')}.history`;
   try {
-    return switchesIn(await readFile(join(directory.wal, name), 'utf8'));
+    return switchesIn(await readFile(join(directory.wal, historyFileName(timeline)), 'utf8'));
   } catch (error) {
     // The first timeline has none.
     if (isMissing(error)) return [];

@@ -1,4 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
+import { hasCode } from '../../base/errors.ts';
 import type { Clock } from '../../base/clock.ts';
 import { pause } from './pause.ts';
 
@@ -52,7 +53,7 @@ export function sendSignal(pid: number, signal: NodeJS.Signals | 0): boolean {
   try {
     return process.kill(pid, signal);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return false;
+    if (hasCode(error, 'ESRCH')) return false;
     if (signal === 0) return true;
     throw error;
   }

@@ -1,6 +1,6 @@
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type DataDirectory, ownershipOf } from '../data-directory.ts';
+import { type DataDirectory, historyFileName, ownershipOf } from '../data-directory.ts';
 import { isMissing, syncDirectory, writeSynced } from '../durable-file.ts';
 
 // A promotion takes the first number of a timeline that no history file in pg_wal has. A standby that was cut off from an
@@ -13,7 +13,7 @@ const placeholder = '# slotkeeper: another server has this timeline\n';
 /** Keeps the numbers from 2 to `newest` from being taken by a promotion of this standby. */
 export async function takeTimelines(directory: DataDirectory, newest: number): Promise<void> {
   const there = new Set(await historyFiles(directory));
-  const missing = Array.from({ length: Math.max(0, newest - 1) }, (_, at) => historyName(at + 2)).filter(
+  const missing = Array.from({ length: Math.max(0, newest - 1) }, (_, at) => historyFileName(at + 2)).filter(
     (name) => !there.has(name),
   );
   const owner = await ownershipOf(directory);
@@ -42,8 +42,4 @@ async function historyFiles(directory: DataDirectory): Promise<readonly string[]
     if (isMissing(error)) return [];
     throw error;
   }
-}
-
-function historyName(timeline: number): string {
-  return `${timeline.toString(16).toUpperCase().padStart(8, '0')}.history`;
 }
