@@ -1,7 +1,7 @@
 import type { HistoryEntry, Member, SlotHistoryEntry, Status } from './cluster.ts';
 import type { FailsafeAnswer, FailsafeCall } from './failsafe.ts';
 import type { PendingRestart, RestartReason, ServerPlan } from './managed.ts';
-import type { SyncState, Term, Upstream } from './lead.ts';
+import type { SyncState, Term, Upstream, WalLine } from './lead.ts';
 import type { CopyRequest, CopyResult, Ledger } from './local.ts';
 import type { Lsn } from './lsn.ts';
 import type { Role, SettingChange } from './server.ts';
@@ -146,6 +146,8 @@ export interface ActionKinds {
   promote: { fields: { session: string; term: number; newestTimeline: number }; result: null };
   /** A running standby streams from there from now on: by reload where that is enough. */
   follow: { fields: { plan: ServerPlan }; result: null };
+  /** Asks the remote primary of a standby cluster what its WAL is like; refused where that is another database cluster. */
+  read_line: { fields: { source: Upstream; systemIdentifier: string }; result: WalLine };
   /** Back to where the timeline of `source` branched off; nothing runs afterwards. */
   rewind: { fields: { source: Upstream; url: string }; result: null };
   /** PostgreSQL's configuration files as they are to be, and a reload where something changed. */
@@ -168,6 +170,14 @@ export type Outcome = { readonly startedAtMs: number; readonly endedAtMs: number
     }
   | { readonly kind: 'failed'; readonly action: Action; readonly failure: ActionFailure }
 );
+
+export type Done = Extract<Outcome, { kind: 'done' }>['done'];
+type DoneOf<K extends ActionKind> = Extract<Done, { readonly action: { readonly kind: K } }>;
+
+/** TypeScript does not narrow a union by a property of a property. */
+export function isDone<K extends ActionKind>(kind: K, done: Done): done is DoneOf<K> {
+  return done.action.kind === kind;
+}
 
 export interface ActionFailure {
   readonly message: string;
@@ -234,6 +244,8 @@ export function laneOf(action: Action): string {
       return 'snapshot';
     case 'ask_failsafe':
       return 'failsafe';
+    case 'read_line':
+      return 'line';
     case 'checkpoint':
       // Not the server's: it may take minutes, in which the server can still be fenced.
       return 'checkpoint';

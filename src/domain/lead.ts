@@ -1,3 +1,4 @@
+import type { TimelineSwitch } from './local.ts';
 import type { Lsn } from './lsn.ts';
 
 /**
@@ -54,6 +55,12 @@ export interface Upstream {
   readonly port: number;
   /** Null = streams without a slot. */
   readonly slot: string | null;
+}
+
+/** The WAL of a server that was asked for it: the timeline that it is on, and where each earlier one of that line ended. */
+export interface WalLine {
+  readonly timeline: number;
+  readonly switches: readonly TimelineSwitch[];
 }
 
 /** A request to restart this member's server, as Patroni's REST takes it. */

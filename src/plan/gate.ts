@@ -68,6 +68,7 @@ const backoffOf: Readonly<Record<ActionKind, BackoffPolicy>> = {
   checkpoint: promptBackoff,
   record_term: promptBackoff,
   follow: slotBackoff,
+  read_line: processBackoff,
   rewind: processBackoff,
   configure_server: slotBackoff,
   restart_server: serverBackoff,

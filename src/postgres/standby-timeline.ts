@@ -20,7 +20,7 @@ export function standbyTimeline(sources: TimelineSources): (row: LookRow, signal
   const identify = async (signal: AbortSignal): Promise<number> => {
     const connection = await sources.replicationConnection(signal);
     try {
-      return await connection.run(identifySystem(), signal);
+      return (await connection.run(identifySystem(), signal)).timeline;
     } finally {
       await connection.close();
     }

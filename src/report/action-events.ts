@@ -1,4 +1,4 @@
-import type { Action, ActionKind, Outcome } from '../domain/action.ts';
+import { type Action, type Done, isDone, type Outcome } from '../domain/action.ts';
 import { isTemplateName } from '../domain/template.ts';
 import type { View } from '../view/view.ts';
 import type { AgentEvent } from './event.ts';
@@ -87,14 +87,6 @@ function effectsOf(done: Done, tookMs: number): readonly AgentEvent[] {
     default:
       return [];
   }
-}
-
-type Done = Extract<Outcome, { kind: 'done' }>['done'];
-type DoneOf<K extends ActionKind> = Extract<Done, { readonly action: { readonly kind: K } }>;
-
-/** TypeScript does not narrow a union by a property of a property. */
-function isDone<K extends ActionKind>(kind: K, done: Done): done is DoneOf<K> {
-  return done.action.kind === kind;
 }
 
 function slotOf(action: Action): string | null {

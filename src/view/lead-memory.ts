@@ -1,4 +1,4 @@
-import type { Action, Outcome } from '../domain/action.ts';
+import { type Action, isDone, type Outcome } from '../domain/action.ts';
 import { leaderName } from '../domain/cluster.ts';
 import type { DiskState, NotesOnDisk } from '../domain/disk.ts';
 import { noTerm } from '../domain/lead.ts';
@@ -36,6 +36,7 @@ export function noLeadMemory(nowMs: number): LeadMemory {
     writtenUnder: null,
     savedConfig: null,
     rewound: null,
+    remoteLine: null,
     checkpointedAtMs: null,
     downSinceMs: null,
     streamlessSinceMs: null,
@@ -84,6 +85,8 @@ export function leadAfterOutcome(view: View, outcome: Outcome): LeadMemory {
     return isDelayed ? { ...next, isKeyDelayed: true } : next;
   }
   const { done } = outcome;
+  // From when it was asked: what has become of the remote primary since is not known.
+  if (isDone('read_line', done)) return { ...next, remoteLine: { line: done.result, atMs: outcome.startedAtMs } };
   switch (done.action.kind) {
     case 'promote':
     case 'record_term':
@@ -116,6 +119,7 @@ export function leadAfterOutcome(view: View, outcome: Outcome): LeadMemory {
         ...{ ...next, applied: null, pendingRestart: new Map(), recordedTerm: null, writtenUnder: null },
         savedConfig: { text: null },
         isUnled: false,
+        remoteLine: null,
         rewound: done.action.kind === 'rewind' ? { count: (next.rewound?.count ?? 0) + 1, atMs: view.nowMs } : null,
       };
     case 'save_config':
@@ -135,7 +139,7 @@ export function leadAfterLook(view: View, look: ServerLook, startedAtMs: number)
   const before = view.memory.lead;
   const isStreaming = look.receiver?.status === 'streaming';
   // Whoever it streams from has the same cluster.
-  const lead = isStreaming ? { ...before, rewound: null, isUnled: false } : before;
+  const lead = isStreaming ? { ...before, rewound: null, remoteLine: null, isUnled: false } : before;
   if (look.role === 'primary') return { ...lead, mayWriteSinceMs: lead.mayWriteSinceMs ?? view.nowMs };
   const isNews = lead.mayWriteSinceMs !== null && startedAtMs >= lead.mayWriteSinceMs;
   const isOver = lead.handover !== null && heldTerm(view) !== lead.handover.term;

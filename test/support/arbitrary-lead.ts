@@ -100,6 +100,7 @@ const lead: fc.Arbitrary<Partial<LeadMemory>> = fc
     handover: rarely(termNumber),
     guardMs: fc.option(fc.constantFrom(-100, 5_000)),
     streamlessAgoMs: rarely(fc.constantFrom(1_000, 9_000)),
+    remoteEnd: rarely(lsn),
     downAgoMs: fc.constantFrom(1_000, 400_000),
     wrote: fc.option(fc.record({ term: termNumber, member: fc.constantFrom('alpha', 'beta') })),
     checkpointedAgoMs: rarely(fc.constantFrom(100, 20_000)),
@@ -115,11 +116,17 @@ const lead: fc.Arbitrary<Partial<LeadMemory>> = fc
     guard: pick.guardMs === null ? null : { term: 30, deadlineMs: nowMs + pick.guardMs, session: 'x' },
     streamlessSinceMs: pick.streamlessAgoMs === null ? null : nowMs - pick.streamlessAgoMs,
     downSinceMs: nowMs - pick.downAgoMs,
+    remoteLine:
+      pick.remoteEnd === null
+        ? null
+        : { line: { timeline: 2, switches: [{ timeline: 1, lsn: pick.remoteEnd, reason: '' }] }, atMs: nowMs - 100 },
     writtenUnder: pick.wrote === null ? null : { ...pick.wrote, systemIdentifier },
     checkpointedAtMs: pick.checkpointedAgoMs === null ? null : nowMs - pick.checkpointedAgoMs,
   }));
 
 const stop: Action = { kind: 'stop_server', mode: 'fast', why: '' };
+
+const remote = { host: 'far.test', port: 5433, primarySlotName: null, recovery: {}, createReplicaMethods: [] };
 
 export const anyManagedView: fc.Arbitrary<View> = fc
   .record({
@@ -128,16 +135,17 @@ export const anyManagedView: fc.Arbitrary<View> = fc
     renewedAgoMs: fc.constantFrom(0, 100, 100, 100, 4_000, 8_400, 8_600, 20_000),
     pause: seldom,
     synchronousMode: seldom,
+    isStandbyCluster: seldom,
     local,
     lead,
     busy: seldom,
     isSessionless: seldom,
   })
-  .map(({ name, keys, renewedAgoMs, pause, synchronousMode, busy, isSessionless, ...pick }) =>
+  .map(({ name, keys, renewedAgoMs, pause, synchronousMode, isStandbyCluster, busy, isSessionless, ...pick }) =>
     managed(name, {
       keys,
       renewedAgoMs,
-      config: leadConfig({ synchronousMode }, { pause }),
+      config: leadConfig({ synchronousMode, standbyCluster: isStandbyCluster ? remote : null }, { pause }),
       local: pick.local,
       lead: leaderName(keys) === null ? pick.lead : { ...pick.lead, vacant: null },
       view: {

@@ -35,12 +35,14 @@ export function memberSlots(cluster: SandboxCluster): Record<string, unknown> {
   return Object.fromEntries([...cluster.members.keys()].map((name) => [name, { type: 'physical' }]));
 }
 
+type UsedOptions = Omit<ClusterOptions, 'scope'>;
+
 /**
  * Servers for the tests of the describe block in which this is called; they share them, in order. The agents are
  * started by the tests. When a test fails, what the agents and servers have logged is printed, and those after it, which
  * begin where it should have ended, are left out.
  */
-export function useCluster(options: Omit<ClusterOptions, 'scope'>): () => ClusterUnderTest {
+export function useCluster(options: UsedOptions | (() => Promise<UsedOptions>)): () => ClusterUnderTest {
   let cluster: ClusterUnderTest | undefined;
   let sandbox: Sandbox | undefined;
   let failed: string | undefined;
@@ -50,7 +52,8 @@ export function useCluster(options: Omit<ClusterOptions, 'scope'>): () => Cluste
   };
   beforeAll(async () => {
     sandbox = await Sandbox.open();
-    const started = await startCluster(sandbox, { scope: 'test', ...options });
+    const wanted = typeof options === 'function' ? await options() : options;
+    const started = await startCluster(sandbox, { scope: 'test', ...wanted });
     cluster = {
       ...started,
       sandbox,

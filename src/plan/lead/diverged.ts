@@ -1,12 +1,13 @@
 import { backoffMs, fractionOf, type BackoffPolicy } from '../../base/backoff.ts';
 import { leaderName } from '../../domain/cluster.ts';
 import type { DiskState } from '../../domain/disk.ts';
+import { standbyClusterOf } from '../../view/standby-cluster.ts';
 import type { View } from '../../view/view.ts';
 import type { Intent } from '../intent.ts';
 import { act, hold } from '../intent.ts';
 import { clusterPostgresOf } from './cluster-postgres.ts';
 import type { Standing } from './line.ts';
-import { leaderSource } from './source.ts';
+import { leaderSource, remoteSource } from './source.ts';
 
 type Cluster = Extract<DiskState, { kind: 'cluster' }>;
 type Diverged = Extract<Standing, { kind: 'diverged' }>;
@@ -28,11 +29,17 @@ export function remedyFor(view: View, disk: Cluster, { isAmbiguous }: Diverged):
   return { kind: 'nothing', why };
 }
 
+/** Whether anything would be done about data that goes another way than the leader's line. */
+export function isMendable(view: View): boolean {
+  const { usePgRewind, removeDataOnDivergedTimelines } = clusterPostgresOf(view);
+  return usePgRewind || removeDataOnDivergedTimelines;
+}
+
 /** Nothing is taken away before there is somebody to get it back from. */
 export function planDiverged(view: View, disk: Cluster, standing: Diverged): readonly Intent[] {
   const remedy = remedyFor(view, disk, standing);
   if (remedy.kind === 'nothing') return [hold('server', `${standing.why}; ${remedy.why}: slotkeeper reinit`)];
-  const source = leaderSource(view);
+  const source = standbyClusterOf(view) === null ? leaderSource(view) : remoteSource(view);
   const leader = view.consul.keys === null ? null : leaderName(view.consul.keys);
   if (source === null) return [hold('server', `${standing.why}; the server of ${leader ?? '?'} does not run yet`)];
   if (remedy.kind === 'remove') return [act({ kind: 'remove_data', why: standing.why })];

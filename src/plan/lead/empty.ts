@@ -1,12 +1,12 @@
 import { leaderName } from '../../domain/cluster.ts';
 import type { ServerPlan } from '../../domain/managed.ts';
-import { sessionId } from '../../view/select.ts';
+import { holdsLeader, sessionId } from '../../view/select.ts';
 import { standbyClusterOf } from '../../view/standby-cluster.ts';
 import type { View } from '../../view/view.ts';
 import type { Intent } from '../intent.ts';
 import { act, hold } from '../intent.ts';
-import { cloneSource } from './source.ts';
-import { isInitializing, remoteUpstream } from './upstream.ts';
+import { cloneSource, remoteSource } from './source.ts';
+import { isInitializing, isRunning } from './upstream.ts';
 
 /** A bootstrap that failed leaves the next attempt to others for this long. */
 const failedForMs = 10_000;
@@ -17,6 +17,7 @@ export function planEmpty(view: View, plan: ServerPlan): readonly Intent[] {
   const session = sessionId(view);
   if (keys === null || session === null) return [hold('server', 'there is no Consul session')];
   if (isInitializing(view)) return planBootstrap(view, session, plan);
+  if (leadsAloneBesideRemote(view)) return planRemoteClone(view);
   if (leaderName(keys) !== null) return planClone(view);
   if (keys.initialize !== null) {
     const why = keys.initialize.session === null ? cannotRestore(view) : 'another member makes the cluster';
@@ -29,6 +30,15 @@ export function planEmpty(view: View, plan: ServerPlan): readonly Intent[] {
   const failed = failedLately(view);
   if (failed !== null) return [hold('server', `its bootstrap failed: ${failed}`)];
   return [act({ kind: 'claim_initialize', session })];
+}
+
+/**
+ * Whether the leader of a standby cluster that has no data keeps the key, and copies the remote primary: nobody else has a
+ * server to lead with.
+ */
+export function leadsAloneBesideRemote(view: View): boolean {
+  const others = [...(view.consul.keys?.members.keys() ?? [])].filter((name) => name !== view.self.name);
+  return holdsLeader(view) && remoteSource(view) !== null && !others.some((name) => isRunning(view, name));
 }
 
 /** Why no cluster is made although `initialize` says that there is none: a new one would keep the data that is there out. */
@@ -55,10 +65,13 @@ function planBootstrap(view: View, session: string, plan: ServerPlan): readonly 
   const kind = creationKind(view);
   if (failedLately(view) !== null) return [act({ kind: 'give_up_initialize', session })];
   if (kind === 'bootstrap') return [act({ kind: 'bootstrap', session, plan })];
-  const source = remoteUpstream(view);
+  return planRemoteClone(view);
+}
+
+function planRemoteClone(view: View): readonly Intent[] {
+  const source = remoteSource(view);
   if (source === null) return [hold('server', 'standby_cluster names no host to copy from')];
-  const url = `postgres://${hostIn(source.host)}:${source.port}/postgres`;
-  return [act({ kind: 'clone', source, url, methods: standbyClusterOf(view)?.createReplicaMethods ?? [] })];
+  return [act({ kind: 'clone', ...source, methods: standbyClusterOf(view)?.createReplicaMethods ?? [] })];
 }
 
 function failedLately(view: View): string | null {
@@ -68,10 +81,6 @@ function failedLately(view: View): string | null {
 
 function creationKind(view: View): 'clone' | 'bootstrap' {
   return standbyClusterOf(view) === null ? 'bootstrap' : 'clone';
-}
-
-function hostIn(host: string): string {
-  return host.includes(':') ? `[${host}]` : encodeURIComponent(host);
 }
 
 function planClone(view: View): readonly Intent[] {

@@ -1,4 +1,3 @@
-import { leaderName } from '../../domain/cluster.ts';
 import type { DiskState, TermOnDisk } from '../../domain/disk.ts';
 import type { Term } from '../../domain/lead.ts';
 import type { Lsn } from '../../domain/lsn.ts';
@@ -6,15 +5,9 @@ import { formatLsn } from '../../domain/lsn.ts';
 import { freshLook } from '../../view/select.ts';
 import { standbyClusterOf } from '../../view/standby-cluster.ts';
 import type { View } from '../../view/view.ts';
-
-/** The line of WAL that the leader writes: its timeline, and where each earlier one of that line ends. */
-export interface LeaderLine {
-  readonly leader: string;
-  readonly timeline: number;
-  readonly ends: ReadonlyMap<number, Lsn>;
-  /** Where its timeline begins; null = on timeline 1, or not known. */
-  readonly from: Lsn | null;
-}
+import type { LeaderLine } from './leader-line.ts';
+import { leaderLine } from './leader-line.ts';
+import { awaitsRemoteLine, remoteLine } from './remote-line.ts';
 
 /** How a server's WAL stands to the leader's line. `unknown` passes: what is missing is on its way. */
 export type Standing =
@@ -25,36 +18,21 @@ export type Standing =
 
 type Cluster = Extract<DiskState, { kind: 'cluster' }>;
 
-/** What the leader's WAL is like, or why that is not known (yet). */
-export function leaderLine(view: View): LeaderLine | string {
-  const { keys } = view.consul;
-  const leader = keys === null ? null : leaderName(keys);
-  if (keys === null || leader === null) return 'there is no leader';
-  const listed = keys.terms?.value?.find(({ term }) => term === keys.leader?.modifyIndex) ?? null;
-  const timeline = listed?.timeline ?? null;
-  if (timeline === null) return `${leader}, the leader, has not said yet on which timeline it writes`;
-  const history = keys.history?.value ?? [];
-  const last = history.at(-1);
-  const from = listed?.from ?? null;
-  const isComplete = timeline === 1 || (last !== undefined && last.timeline < timeline);
-  if (!isComplete || (from !== null && last?.lsn !== from))
-    return `the history of timeline ${timeline} is not there yet`;
-  const ends = history
-    .filter((entry) => entry.timeline < timeline)
-    .map((entry) => [entry.timeline, entry.lsn] as const);
-  return { leader, timeline, ends: new Map(ends), from };
-}
-
-/**
- * Whether the data on disk may be followed with (L7). In a standby cluster nobody writes, and its leader does not know where
- * the remote primary's timelines ended: PostgreSQL itself says when that does not go on.
- */
+/** Whether the data on disk may be followed with (L7). */
 export function standingOnDisk(view: View, disk: Cluster): Standing {
-  if (standbyClusterOf(view) !== null) return { kind: 'on_it' };
+  if (standbyClusterOf(view) !== null) {
+    const remote = remoteLine(view);
+    if (remote !== null) return standingTo(remote, view, disk);
+    const why = 'it is not known yet whether the remote primary has all that was written here';
+    return awaitsRemoteLine(view) ? { kind: 'unknown', why } : { kind: 'on_it' };
+  }
   const conflict = termConflict(view, disk.term, disk.control.systemIdentifier);
   if (conflict !== null) return { kind: 'diverged', why: conflict, isAmbiguous: true };
   const line = leaderLine(view);
-  if (typeof line === 'string') return { kind: 'unknown', why: line };
+  return typeof line === 'string' ? { kind: 'unknown', why: line } : standingTo(line, view, disk);
+}
+
+function standingTo(line: LeaderLine, view: View, disk: Cluster): Standing {
   const timeline = timelineOf(view, disk);
   const end = endOn(line, timeline);
   const began = disk.switches.at(-1)?.lsn ?? null;
@@ -68,10 +46,11 @@ export function standingOnDisk(view: View, disk: Cluster): Standing {
 
 /** The same for a standby that runs. */
 export function standingOfStandby(view: View, timeline: number, position: Lsn): Standing {
-  const line = leaderLine(view);
+  const line =
+    standbyClusterOf(view) === null ? leaderLine(view) : (remoteLine(view) ?? 'the remote line is not known');
   if (typeof line === 'string') return { kind: 'unknown', why: line };
   const end = endOn(line, timeline);
-  if (end === 'open' || standbyClusterOf(view) !== null) return { kind: 'on_it' };
+  if (end === 'open') return { kind: 'on_it' };
   return end === 'elsewhere'
     ? elsewhere(timeline, line)
     : beyond({ lsn: position, isOpen: false }, timeline, end, line);

@@ -2,11 +2,14 @@ import type { DiskState } from '../../domain/disk.ts';
 import type { Problem } from '../../domain/problem.ts';
 import { leadingTerm, mayWrite } from '../../view/lease.ts';
 import { configOf, freshLook } from '../../view/select.ts';
+import { standbyClusterOf } from '../../view/standby-cluster.ts';
 import type { View } from '../../view/view.ts';
 import { foreignBecause } from '../refusal.ts';
-import { remedyFor } from './diverged.ts';
+import { isMendable, remedyFor } from './diverged.ts';
 import { failsafeProblems } from './failsafe.ts';
-import { standingOnDisk } from './line.ts';
+import { furthest } from './fitness.ts';
+import { standingOfStandby, standingOnDisk } from './line.ts';
+import { isLongStreamless } from './remote-line.ts';
 
 /** What keeps this member from leading or following, and a person can mend (`ha: manage`). */
 export function leadProblems(view: View): readonly Problem[] {
@@ -14,6 +17,7 @@ export function leadProblems(view: View): readonly Problem[] {
   const { disk } = view.local;
   return [
     ...(disk === null || freshLook(view) !== null ? [] : diskProblems(view, disk)),
+    ...remoteProblems(view),
     ...failureProblems(view),
     ...pauseProblems(view),
     ...restartProblems(view),
@@ -41,9 +45,33 @@ function diskProblems(view: View, disk: DiskState): readonly Problem[] {
   const standing = standingOnDisk(view, disk);
   if (standing.kind !== 'diverged') return [];
   const remedy = remedyFor(view, disk, standing);
-  if (remedy.kind !== 'nothing') return [];
-  const what = `the data can not be followed with: ${standing.why}; ${remedy.why}`;
-  return [{ code: 'diverged', severity: 'error', what, fix: `slotkeeper reinit ${view.self.scope} ${view.self.name}` }];
+  return remedy.kind === 'nothing' ? [diverged(view, `${standing.why}; ${remedy.why}`)] : [];
+}
+
+function diverged({ self: { scope, name } }: View, why: string): Problem {
+  const what = `the data can not be followed with: ${why}`;
+  return { code: 'diverged', severity: 'error', what, fix: `slotkeeper reinit ${scope} ${name}` };
+}
+
+/** A standby cluster's member that gets nothing of the remote primary, and runs all the same. */
+function remoteProblems(view: View): readonly Problem[] {
+  const look = freshLook(view);
+  if (look?.role !== 'standby' || standbyClusterOf(view) === null || !isLongStreamless(view)) return [];
+  const failure = view.failures.get('read_line');
+  if (failure !== undefined) {
+    const what = `this standby cluster gets nothing, and the remote primary can not be asked: ${failure.message}`;
+    return [
+      { code: 'remote_primary', severity: 'error', what, fix: 'correct standby_cluster: slotkeeper edit-config' },
+    ];
+  }
+  const standing = standingOfStandby(view, look.timeline, look.replayedLsn ?? furthest(look));
+  if (standing.kind !== 'diverged' || isMendable(view)) return [];
+  return [
+    {
+      ...diverged(view, `${standing.why}; use_pg_rewind is off`),
+      fix: 'turn use_pg_rewind on, or make the cluster anew',
+    },
+  ];
 }
 
 /** What a server could not be brought to do, with where to look. */

@@ -7,6 +7,7 @@ import type { View } from '../../view/view.ts';
 import type { Intent } from '../intent.ts';
 import { act, hold } from '../intent.ts';
 import { refusalOf } from '../refusal.ts';
+import { leadsAloneBesideRemote } from './empty.ts';
 import { behindOffer, failedPromotion, lacksBecause } from './fitness.ts';
 import { planFinalPosition } from './switchover.ts';
 
@@ -38,7 +39,7 @@ export function releaseBecause(view: View): string | null {
   const { disk } = view.local;
   if (disk === null) return null;
   if (view.memory.lead.handover?.term === term) return 'switchover';
-  if (disk.kind !== 'cluster') return 'it has no data';
+  if (disk.kind !== 'cluster') return leadsAloneBesideRemote(view) ? null : 'it has no data';
   if (configOf(view).pause) return null;
   const downMs = view.nowMs - (view.memory.lead.downSinceMs ?? view.nowMs);
   if (downMs >= startTimeoutSecondsOf(view) * 1_000) return 'its server did not come back in time';

@@ -10,17 +10,16 @@ import { act, hold } from '../intent.ts';
 import { isTakenByAnother } from '../leadership.ts';
 import { foreignBecause } from '../refusal.ts';
 import { planConfiguration } from './configure.ts';
+import { isMendable } from './diverged.ts';
 import { planFence, planLateStop } from './fence.ts';
 import { planFollow } from './follow.ts';
 import { furthest } from './fitness.ts';
 import { conflictOfStandby, standingOfStandby } from './line.ts';
+import { isLongStreamless, planRemoteLine } from './remote-line.ts';
 import { planRequests } from './requests.ts';
 import { wantedServerPlan } from './server-plan.ts';
 import { hasOnlyBootstrapped, planStopped, vain } from './stopped.ts';
 import { isHandingOver } from './switchover.ts';
-
-/** How long a standby may be without a stream before it is asked whether its WAL is the reason. */
-const streamlessMs = 5_000;
 
 /**
  * `ha: manage`: what is to be done to the server itself, from what it is now (running, down, empty, …) and who leads. One
@@ -38,8 +37,7 @@ export function planServer(view: View): readonly Intent[] {
   // Whoever takes the data away starts nothing on it between two attempts.
   if (view.memory.requests.reinitialize?.step === 'remove') return asked;
   const look = freshLook(view);
-  if (look === null) return [...asked, ...planDown(view, plan)];
-  return [...asked, ...planRunning(view, plan)];
+  return [...asked, ...(look === null ? planDown(view, plan) : planRunning(view, plan)), ...planRemoteLine(view)];
 }
 
 function planRunning(view: View, plan: ServerPlan): readonly Intent[] {
@@ -56,14 +54,15 @@ function stopBecause(view: View): string | null {
   if (look?.role === 'primary') {
     return leadingTerm(view) !== null && standbyClusterOf(view) !== null ? 'this is a standby cluster' : null;
   }
-  const { streamlessSinceMs } = view.memory.lead;
   const { keys } = view.consul;
   if (look !== null && hasOnlyBootstrapped(view) && foreignBecause(view, look.systemIdentifier) !== null) return vain;
   const leader = keys === null ? null : leaderName(keys);
-  if (look === null || leader === null || leader === view.self.name) return null;
+  const isStandbyCluster = standbyClusterOf(view) !== null;
+  if (look === null || leader === null || (leader === view.self.name && !isStandbyCluster)) return null;
   const conflict = conflictOfStandby(view);
   if (conflict !== null) return conflict;
-  if (streamlessSinceMs === null || view.nowMs - streamlessSinceMs < streamlessMs) return null;
+  // A standby cluster is read from also where nothing brings it back to the remote primary.
+  if (!isLongStreamless(view) || (isStandbyCluster && !isMendable(view))) return null;
   const standing = standingOfStandby(view, look.timeline, look.replayedLsn ?? furthest(look));
   return standing.kind === 'diverged' ? standing.why : null;
 }

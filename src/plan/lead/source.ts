@@ -2,7 +2,7 @@ import { leaderName } from '../../domain/cluster.ts';
 import type { Upstream } from '../../domain/lead.ts';
 import { standbyClusterOf } from '../../view/standby-cluster.ts';
 import type { View } from '../../view/view.ts';
-import { isRunning, upstreamAt } from './upstream.ts';
+import { isRunning, remoteUpstream, upstreamAt } from './upstream.ts';
 
 /** A server to copy from, and its connection URL. */
 export interface Source {
@@ -20,6 +20,12 @@ export function leaderSource(view: View): Source | null {
   return isLeading ? sourceAt(view, leader) : null;
 }
 
+/** The remote primary of a standby cluster; null = there is none, or its host is not known. */
+export function remoteSource(view: View): Source | null {
+  const source = remoteUpstream(view);
+  return source === null ? null : { source, url: `postgres://${hostIn(source.host)}:${source.port}/postgres` };
+}
+
 /** A running standby that is tagged for it, so that the leader is spared; else the leader; null = nobody yet. */
 export function cloneSource(view: View): Source | null {
   const leader = leaderSource(view);
@@ -31,6 +37,10 @@ export function cloneSource(view: View): Source | null {
     if (source !== null) return source;
   }
   return leader;
+}
+
+function hostIn(host: string): string {
+  return host.includes(':') ? `[${host}]` : encodeURIComponent(host);
 }
 
 function sourceAt(view: View, member: string): Source | null {

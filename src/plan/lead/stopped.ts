@@ -10,7 +10,7 @@ import type { Intent } from '../intent.ts';
 import { act, hold } from '../intent.ts';
 import { foreignBecause } from '../refusal.ts';
 import { planEmpty } from './empty.ts';
-import { planDiverged } from './diverged.ts';
+import { isMendable, planDiverged } from './diverged.ts';
 import { standingOnDisk, termConflict } from './line.ts';
 import { releaseBecause } from './release.ts';
 import { isListed } from './terms.ts';
@@ -63,24 +63,25 @@ function planCluster(view: View, disk: Cluster, plan: ServerPlan): readonly Inte
     const conflict = termConflict(view, disk.term, disk.control.systemIdentifier);
     return conflict === null ? [asStandby] : [hold('server', `there is no leader, and ${conflict}`)];
   }
+  return planStandby(view, disk, plan);
+}
+
+/** Data that is to follow somebody. A standby cluster is read from also where nothing brings it back to the remote primary. */
+function planStandby(view: View, disk: Cluster, plan: ServerPlan): readonly Intent[] {
   const standing = standingOnDisk(view, disk);
-  switch (standing.kind) {
-    case 'unknown':
-      return [hold('server', standing.why)];
-    case 'on_it': {
-      const why = upstreamMissing(view, plan);
-      return why === null ? [asStandby] : [hold('server', why)];
-    }
-    case 'diverged':
-      return planDiverged(view, disk, standing);
-  }
+  if (standing.kind === 'unknown') return [hold('server', standing.why)];
+  const isLeft = standbyClusterOf(view) !== null && !isMendable(view);
+  if (standing.kind === 'diverged' && !isLeft) return planDiverged(view, disk, standing);
+  const why = upstreamMissing(view, plan);
+  return why === null ? [act({ kind: 'start_server', plan, term: null })] : [hold('server', why)];
 }
 
 /** The leader's own server, which crashed, or was stopped by somebody: back on the same timeline, in the same term. */
 function planLeaders(view: View, disk: Cluster, plan: ServerPlan): readonly Intent[] {
   const term = leadingTerm(view);
   if (term === null || releaseBecause(view) !== null) return [];
-  if (disk.isStandby || standbyClusterOf(view) !== null) return [act({ kind: 'start_server', plan, term: null })];
+  if (standbyClusterOf(view) !== null) return planStandby(view, disk, plan);
+  if (disk.isStandby) return [act({ kind: 'start_server', plan, term: null })];
   if (!isListed(view, term)) return [hold('server', `term ${term} is not listed yet`)];
   const bound = boundBecause(view) ?? (hasLeaseLeft(view) ? null : 'too little is left of the lease');
   if (bound !== null) return [hold('server', bound)];

@@ -9,6 +9,7 @@ import { followUpstream } from './follow.ts';
 import { inspect } from './inspect.ts';
 import { type ManagedWork, oneAtATime } from './managed-work.ts';
 import { placeOf } from './place.ts';
+import { readLine } from './read-line.ts';
 import { rewindData } from './rewind.ts';
 import { restartServer } from './restart.ts';
 import { checkpointLocally, promoteServer, startServer, stopServer } from './run-server.ts';
@@ -86,6 +87,8 @@ export function createManagedServer(
     checkpoint: (signal) => doing('write a checkpoint', (work) => checkpointLocally(work, signal)),
     recordTerm: (term) => doing('write the term down', () => writeTerm(place.directory, settings.member, term)),
     follow: (plan, signal) => fenced('follow', signal, (work, limited) => followUpstream(work, plan, limited)),
+    readLine: (source, identifier, signal) =>
+      doing('read the timelines', (work) => readLine(work, source, identifier, signal)),
     rewind: (source, url, signal) =>
       copying('rewind', signal, (work, limited) => rewindData(work, source, url, limited)),
     configure: (plan, signal) => doing('configure the server', (work) => configureServer(work, plan, signal)),

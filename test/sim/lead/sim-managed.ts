@@ -175,6 +175,7 @@ export function simManaged({ time, random, cluster, host, process, newSystemIden
       host.reload();
       cluster.reload(server);
     },
+    readLine: () => Promise.reject(broken('there is no other cluster')),
     rewind: async (source, _url, signal) => {
       if (!host.isDown || host.directory !== 'cluster')
         throw broken('pg_rewind: target server must be shut down cleanly');

@@ -4,6 +4,8 @@ import { equal } from '../../../../src/base/equal.ts';
 import { laneOf, type ActionKind } from '../../../../src/domain/action.ts';
 import { leaderName } from '../../../../src/domain/cluster.ts';
 import { conflictOfStandby } from '../../../../src/plan/lead/line.ts';
+import { remoteLine } from '../../../../src/plan/lead/remote-line.ts';
+import { vain } from '../../../../src/plan/lead/stopped.ts';
 import { isListed } from '../../../../src/plan/lead/terms.ts';
 import { plan } from '../../../../src/plan/plan.ts';
 import { fold } from '../../../../src/view/fold.ts';
@@ -53,6 +55,19 @@ test('L1, L7: a server is let write only in a term that is led, is listed, and h
       expect(leaseDeadlineMs(view)! - view.nowMs).toBeGreaterThanOrEqual(4_000);
     }
     return letting.length > 0;
+  });
+});
+
+test('in a standby cluster nothing lets a server write, and only its own WAL is a reason to take data away', () => {
+  holds((view) => {
+    if (view.config?.lead.standbyCluster == null) return false;
+    const { actions } = plan(view);
+    expect(actions.filter(letsWrite)).toEqual([]);
+    const remedies = actions.filter(
+      (action) => action.kind === 'rewind' || (action.kind === 'remove_data' && action.why !== vain),
+    );
+    if (view.local.disk?.kind === 'cluster' && remedies.length > 0) expect(remoteLine(view)).not.toBeNull();
+    return remedies.length > 0;
   });
 });
 

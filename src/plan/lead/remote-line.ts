@@ -1,0 +1,60 @@
+import { leaderName } from '../../domain/cluster.ts';
+import { freshLook } from '../../view/select.ts';
+import type { View } from '../../view/view.ts';
+import type { Intent } from '../intent.ts';
+import { act } from '../intent.ts';
+import type { LeaderLine } from './leader-line.ts';
+import { remoteSource } from './source.ts';
+import { remoteName, remoteUpstream } from './upstream.ts';
+
+/** How long a standby may be without a stream before it is asked whether its WAL is the reason. */
+const streamlessMs = 5_000;
+/** What was read longer ago says nothing any more: another server may be the remote primary now. */
+const holdsMs = 10_000;
+
+/**
+ * In a standby cluster it is the remote primary's WAL that every member's has to be part of: its own leader writes none, and
+ * may have been a primary of its own before. It is asked for while that is in doubt.
+ */
+export function planRemoteLine(view: View): readonly Intent[] {
+  const remote = remoteSource(view);
+  const systemIdentifier = freshLook(view)?.systemIdentifier ?? identifierOnDisk(view);
+  if (remote === null || systemIdentifier === null || remoteLine(view) !== null) return [];
+  return isInDoubt(view) ? [act({ kind: 'read_line', source: remote.source, systemIdentifier })] : [];
+}
+
+/** The remote primary's line, as read a moment ago; null = it was not, or there is none. */
+export function remoteLine(view: View): LeaderLine | null {
+  const read = view.memory.lead.remoteLine;
+  if (read === null || remoteUpstream(view) === null || view.nowMs - read.atMs >= holdsMs) return null;
+  const { timeline, switches } = read.line;
+  const ends = new Map(switches.map((end) => [end.timeline, end.lsn] as const));
+  return { leader: remoteName, timeline, ends, from: switches.at(-1)?.lsn ?? null };
+}
+
+/** Whether data that is not read from now waits for that line: once it could not be had, there is nothing to wait for. */
+export function awaitsRemoteLine(view: View): boolean {
+  const isAsked = remoteUpstream(view) !== null && isInDoubt(view) && !view.failures.has('read_line');
+  return isAsked && remoteLine(view) === null;
+}
+
+/** Whether a standby has had no stream for so long that its WAL may be the reason. */
+export function isLongStreamless(view: View): boolean {
+  const { streamlessSinceMs } = view.memory.lead;
+  return streamlessSinceMs !== null && view.nowMs - streamlessSinceMs >= streamlessMs;
+}
+
+/** Data that was written here under a term, or was found to go another way before, and a standby that gets no stream. */
+function isInDoubt(view: View): boolean {
+  const look = freshLook(view);
+  const { keys } = view.consul;
+  if (look !== null)
+    return look.role === 'standby' && isLongStreamless(view) && keys !== null && leaderName(keys) !== null;
+  const { disk, trouble } = view.local;
+  if (trouble !== 'not_running' || disk?.kind !== 'cluster') return false;
+  return disk.term !== null || view.memory.lead.remoteLine !== null;
+}
+
+function identifierOnDisk({ local: { disk } }: View): string | null {
+  return disk?.kind === 'cluster' ? disk.control.systemIdentifier : null;
+}

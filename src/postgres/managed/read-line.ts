@@ -1,0 +1,33 @@
+import type { Upstream, WalLine } from '../../domain/lead.ts';
+import { connect } from '../client.ts';
+import { ServerError } from '../port.ts';
+import { identifySystem } from '../sql/identify-system.ts';
+import { timelineHistory } from '../sql/timeline-history.ts';
+import type { ManagedWork } from './managed-work.ts';
+import { replicationRole } from './upstream-conf.ts';
+
+/** On a connection like that of a stream, which is what the answer is for: who may stream may ask. */
+export async function readLine(
+  work: ManagedWork,
+  source: Upstream,
+  systemIdentifier: string,
+  signal: AbortSignal,
+): Promise<WalLine> {
+  const { address, timeouts } = work.settings;
+  const place = { host: source.host, port: source.port, database: address.database };
+  const options = { connectTimeoutMs: timeouts.connectMs, statementTimeoutMs: timeouts.lookMs, replication: true };
+  const connection = await connect(place, replicationRole(work), options, signal);
+  try {
+    const system = await connection.run(identifySystem(), signal);
+    if (system.systemIdentifier !== systemIdentifier) {
+      const why = `the system identifier of ${source.host}:${source.port} is ${system.systemIdentifier}, not ${systemIdentifier}`;
+      throw new ServerError(`read the timelines: ${why}`, 'refused', null);
+    }
+    const { timeline } = system;
+    // The first timeline has no file.
+    const switches = timeline === 1 ? [] : await connection.run(timelineHistory(timeline), signal);
+    return { timeline, switches };
+  } finally {
+    await connection.close();
+  }
+}
