@@ -104,7 +104,11 @@ export function agent(settings: AgentSettings, ports: AgentPorts, stop$: Observa
 
     // What is learnt from outside, until the agent is told to stop.
     const watched$ = merge(
-      watchPrefix({ consul, keys, decodeConfig: settings.decodeConfig, clock, random }),
+      watchPrefix({
+        ...{ consul, keys, decodeConfig: settings.decodeConfig, clock, random },
+        // Something has changed that the read which is held should have told.
+        doubt$: outcomes$.pipe(filter(({ outcome }) => outcome.kind === 'failed' && outcome.failure.refused)),
+      }),
       keepSession({
         consul,
         clock,

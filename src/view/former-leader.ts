@@ -8,7 +8,7 @@ import type { View } from './view.ts';
  * the stream from its server proves that it lives: then its lease is waited for, after which it has been stopped.
  */
 export function formerLeaderLives(view: View): string | null {
-  const { vacant, lastLeader } = view.memory.lead;
+  const { vacant, lastLeader, pausedUntilMs } = view.memory.lead;
   const former = lastLeader?.name ?? view.consul.keys?.terms?.value?.at(-1)?.leader ?? null;
   if (former === null || former === view.self.name) return null;
   const key = view.consul.keys?.members.get(former);
@@ -21,6 +21,11 @@ export function formerLeaderLives(view: View): string | null {
   // The key that would tell whom it streams from is gone with the former leader's session.
   const isStreaming = freshLook(view)?.receiver?.status === 'streaming' && (ownUpstream(view) ?? former) === former;
   const leaseMs = view.session.kind === 'held' ? view.session.ttlSeconds * 1_000 : 0;
-  const sinceMs = view.nowMs - (vacant?.sinceMs ?? view.nowMs);
-  return isStreaming && sinceMs < leaseMs ? `it still receives WAL from ${former}` : null;
+  const fromMs = Math.max(vacant?.sinceMs ?? view.nowMs, pausedUntilMs ?? -Infinity);
+  const isEarly = view.nowMs - fromMs < leaseMs;
+  // In a pause no lease ends anything, so that a server which lives is one that may accept writes, for however long.
+  if (isStreaming && (isEarly || pausedUntilMs !== null)) return `it still receives WAL from ${former}`;
+  return isEarly && pausedUntilMs !== null
+    ? `${former}, who led last, may not have heard that the pause is over`
+    : null;
 }

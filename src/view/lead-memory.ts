@@ -25,6 +25,7 @@ export function noLeadMemory(nowMs: number): LeadMemory {
     deposed: null,
     lastLeader: null,
     vacant: null,
+    pausedUntilMs: null,
     openSinceMs: null,
     isKeyDelayed: false,
     guard: null,
@@ -233,11 +234,18 @@ function withVacancy(before: View): View {
   const after = newestTerm(before);
   const isSame = isVacant && lead.vacant?.sinceMs === sinceMs && lead.vacant.after === after;
   const vacant = isSame ? lead.vacant : isVacant ? { sinceMs, after } : null;
-  const view = { ...before, memory: { ...before.memory, lead: { ...lead, vacant } } };
+  const pausedUntilMs = isVacant ? pausedUntil(before) : null;
+  const view = { ...before, memory: { ...before.memory, lead: { ...lead, vacant, pausedUntilMs } } };
   const isOpen = isVacant && boundInRace(view) === null && formerLeaderLives(view) === null;
   const openSinceMs = isOpen ? (lead.openSinceMs ?? before.nowMs) : null;
   const isKeyDelayed = isVacant && lead.isKeyDelayed;
   return { ...view, memory: { ...view.memory, lead: { ...view.memory.lead, openSinceMs, isKeyDelayed } } };
+}
+
+function pausedUntil(view: View): number | null {
+  const { pausedUntilMs } = view.memory.lead;
+  if (configOf(view).pause) return Infinity;
+  return pausedUntilMs === Infinity ? view.nowMs : pausedUntilMs;
 }
 
 /**

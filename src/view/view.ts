@@ -254,6 +254,11 @@ export interface LeadMemory {
   readonly lastLeader: { readonly name: string; readonly term: number } | null;
   /** Nobody holds the leader key: since when, and the newest term that is known of. */
   readonly vacant: { readonly sinceMs: number; readonly after: number } | null;
+  /**
+   * When the pause ended that the cluster was in while nobody held that key, in which nobody stopped the former leader;
+   * infinite = it still is, null = it was in none, or somebody holds the key.
+   */
+  readonly pausedUntilMs: number | null;
   /** Since when the former leader keeps nobody from that key; null = it does. */
   readonly openSinceMs: number | null;
   /** That key could not be taken all the same: the lock delay after a session that ended is not over. */

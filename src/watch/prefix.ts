@@ -15,6 +15,8 @@ export interface PrefixWatch {
   readonly clock: Clock;
   /** A number in [0, 1): spreads the calls of many agents. */
   readonly random: () => number;
+  /** Emits when what was read last seems to be old: a read that has been held for a while is asked for anew. */
+  readonly doubt$: Observable<unknown>;
 }
 
 /** How long Consul may hold a read while nothing is new: below the time after which proxies on the way cut it. */
@@ -26,6 +28,8 @@ const shortestPauseMs = 5;
 const pauseJitterMs = 15;
 /** A read below which nothing exists wakes on every write anywhere in Consul: such wake-ups grow rare up to this. */
 const longestPauseMs = 500;
+/** A read that has been held for less than this is believed: whatever is new is on its way. */
+const doubtfulAfterMs = 1_000;
 const backoff: BackoffPolicy = { firstMs: 250, factor: 2, maxMs: 5_000 };
 
 type Emit = (observation: Observation) => void;
@@ -38,14 +42,50 @@ type Emit = (observation: Observation) => void;
 export function watchPrefix(watch: PrefixWatch): Observable<Observation> {
   return new Observable((subscriber) => {
     const stop = new AbortController();
-    follow(watch, (observation) => subscriber.next(observation), stop.signal).catch((bug: unknown) =>
+    const held = heldRead(watch);
+    follow(watch, held, (observation) => subscriber.next(observation), stop.signal).catch((bug: unknown) =>
       subscriber.error(bug),
     );
-    return () => stop.abort();
+    const doubts = watch.doubt$.subscribe({ next: () => held.renew(), error: (bug: unknown) => subscriber.error(bug) });
+    return () => {
+      doubts.unsubscribe();
+      stop.abort();
+      held.end();
+    };
   });
 }
 
-async function follow(watch: PrefixWatch, emit: Emit, stop: AbortSignal): Promise<void> {
+/** The read that Consul holds at the moment. */
+interface HeldRead {
+  /** For a new one: aborted when it is to be asked for anew, or no more. */
+  begin(): AbortSignal;
+  renew(): void;
+  end(): void;
+}
+
+function heldRead({ clock }: PrefixWatch): HeldRead {
+  let renewal = new AbortController();
+  let sinceMs = -Infinity;
+  let isOver = false;
+  return {
+    begin: () => {
+      renewal = new AbortController();
+      sinceMs = clock.monotonicMs();
+      // Nothing is sent after the subscriber has left.
+      if (isOver) renewal.abort();
+      return renewal.signal;
+    },
+    renew: () => {
+      if (clock.monotonicMs() - sinceMs >= doubtfulAfterMs) renewal.abort();
+    },
+    end: () => {
+      isOver = true;
+      renewal.abort();
+    },
+  };
+}
+
+async function follow(watch: PrefixWatch, held: HeldRead, emit: Emit, stop: AbortSignal): Promise<void> {
   const { clock, random } = watch;
   let index = 0;
   let failures = 0;
@@ -53,9 +93,10 @@ async function follow(watch: PrefixWatch, emit: Emit, stop: AbortSignal): Promis
   let empty = 0;
   let shown: Decoded | null = null;
   for (;;) {
-    // Looks at `stop` before it calls, so that nothing is sent after the subscriber has left.
-    const answer = await ask(watch, index, stop);
+    const renewal = held.begin();
+    const answer = await ask(watch, index, renewal);
     if (stop.aborted) return;
+    if (answer.kind === 'trouble' && renewal.aborted) continue;
     const learnt = { atMs: clock.monotonicMs(), wallMs: clock.wallMs() };
     if (answer.kind === 'trouble') {
       failures += 1;
@@ -82,11 +123,11 @@ async function follow(watch: PrefixWatch, emit: Emit, stop: AbortSignal): Promis
 
 type Answer = { readonly kind: 'read'; readonly read: PrefixRead } | { readonly kind: 'trouble'; readonly why: string };
 
-async function ask({ consul, keys, clock }: PrefixWatch, index: number, stop: AbortSignal): Promise<Answer> {
+async function ask({ consul, keys, clock }: PrefixWatch, index: number, renewal: AbortSignal): Promise<Answer> {
   // Without an index Consul answers at once; with one it adds up to a sixteenth to the wait.
   const limitMs = marginMs + (index === 0 ? 0 : waitMs + waitMs / 16);
   try {
-    const read = await answerWithin(clock, limitMs, stop, (signal) =>
+    const read = await answerWithin(clock, limitMs, renewal, (signal) =>
       consul.readPrefix(keys.prefix, { index, waitMs, signal }),
     );
     return { kind: 'read', read };

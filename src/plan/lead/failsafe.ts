@@ -23,7 +23,9 @@ export function planFailsafeKey(view: View): readonly Intent[] {
   if (session === null || view.config === null) return [];
   const members = view.config.lead.failsafeMode ? wantedMembers(view) : null;
   const isRight = members === null ? key === null : key?.value != null && equal(key.value, members);
-  if (isRight) return [];
+  // Before its server accepts writes a leader has nothing to go on with, and who is not listed yet can't lead meanwhile.
+  const isEarly = members !== null && freshLook(view)?.role !== 'primary';
+  if (isRight || isEarly) return [];
   return [act({ kind: 'publish_failsafe', session, members, index: key?.modifyIndex ?? 0 })];
 }
 

@@ -1,4 +1,4 @@
-import { BehaviorSubject, share, Subject, type Observable, type Subscription } from 'rxjs';
+import { NEVER, BehaviorSubject, share, Subject, type Observable, type Subscription } from 'rxjs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { decodeDynamicConfig } from '../../../src/config/dynamic.ts';
 import type { ConsulClient } from '../../../src/consul/client.ts';
@@ -60,6 +60,7 @@ describe('following the prefix', () => {
         decodeConfig: decodeDynamicConfig,
         clock: realClock,
         random: Math.random,
+        doubt$: NEVER,
       }),
     ),
   });
@@ -161,7 +162,14 @@ describe('keeping a session', () => {
     const session = await client.createSession(sessionSpec({ ttlSeconds: 1 }), never);
     await client.transact([{ verb: 'lock', key: keys.leader, value: 'a', session }], never);
     const stream$ = started(
-      watchPrefix({ consul: client, keys, decodeConfig: decodeDynamicConfig, clock: realClock, random: Math.random }),
+      watchPrefix({
+        consul: client,
+        keys,
+        decodeConfig: decodeDynamicConfig,
+        clock: realClock,
+        random: Math.random,
+        doubt$: NEVER,
+      }),
     );
     await next(stream$, 'keys', (one) => one.keys.leader?.session === session);
     await next(stream$, 'keys', (one) => one.keys.leader === null);

@@ -1,3 +1,4 @@
+import { Subject } from 'rxjs';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { DecodeConfig } from '../../../src/consul/codec.ts';
 import {
@@ -24,11 +25,13 @@ interface Call extends ReadOptions {
 let run: VirtualRun;
 let calls: Call[];
 let leave: () => void;
+let doubt$: Subject<null>;
 const status = entry('status', '{"optime":1}');
 
 beforeEach(() => {
   run = new VirtualRun();
   calls = [];
+  doubt$ = new Subject();
 });
 
 /** Follows the prefix on a Consul that goes through the steps; `random` is the jitter. */
@@ -48,7 +51,7 @@ function follow(
       return { index: step.index, entries: step.entries ?? [] };
     },
   };
-  leave = run.follow(watchPrefix({ consul, keys, decodeConfig, clock: run.clock, random: () => random }));
+  leave = run.follow(watchPrefix({ consul, keys, decodeConfig, clock: run.clock, random: () => random, doubt$ }));
 }
 
 const indexes = (): number[] => calls.map(({ index }) => index);
@@ -133,6 +136,33 @@ describe('news', () => {
     expect(second?.keys.status).not.toBe(first?.keys.status);
     expect(second?.keys.config).toBe(first?.keys.config);
     expect(decodings).toBe(1);
+  });
+});
+
+describe('doubt', () => {
+  test('a read that is held for a second or more is asked for anew, from where it was', async () => {
+    const news = { ...status, value: '{"optime":2}', modifyIndex: 8 };
+    follow([{ index: 7, entries: [status] }, 'hang', { index: 8, entries: [news] }]);
+    await run.until(500);
+    doubt$.next(null);
+    await run.until(900);
+    expect(indexes()).toEqual([0, 7]);
+    await run.until(1_200);
+    doubt$.next(null);
+    await run.until(1_300);
+    expect(indexes()).toEqual([0, 7, 7, 8]);
+    // it was no trouble
+    expect(run.kinds()).toEqual(['keys', 'keys']);
+  });
+
+  test('a failed read waits as usual', async () => {
+    follow([{ afterMs: 1_500, error: down }]);
+    await run.until(1_600);
+    doubt$.next(null);
+    expect(indexes()).toEqual([0]);
+    await run.until(3_000);
+    expect(run.kinds()[0]).toBe('consul_trouble');
+    expect(indexes()).toEqual([0, 0]);
   });
 });
 

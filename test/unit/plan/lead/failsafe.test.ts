@@ -73,6 +73,14 @@ describe('the key failsafe', () => {
     expect(kindsOf(managed('beta', { config, keys: managedKeys() }))).not.toContain('publish_failsafe');
   });
 
+  test('is written once the server accepts writes, and not on the way there', () => {
+    const keys = managedKeys({ members: membersKey('alpha', 'beta') });
+    const promoting = managed('alpha', { config, keys, look: { role: 'standby' } });
+    expect(kindsOf(promoting)).not.toContain('publish_failsafe');
+    const off = managed('alpha', { keys: managedKeys({ failsafe: topology('alpha') }), look: { role: 'standby' } });
+    expect(kindsOf(off)).toContain('publish_failsafe');
+  });
+
   test('goes where failsafe mode is off', () => {
     const view = managed('alpha', { keys: managedKeys({ failsafe: topology('alpha') }) });
     expect(actionsOf(view, 'publish_failsafe')).toMatchObject([{ members: null, index: 77 }]);

@@ -191,4 +191,26 @@ describe('a request that names the next leader', () => {
     expect(holdOf(gone, 'leader key')).toMatch(/nobody stops it while the cluster is paused/);
     expect(acquires(beta({ failover: aRequest({ leader: null, force: true }) }, 0, { config }))).toBe(true);
   });
+
+  test('after a pause a former leader that is not heard of is given the time of a lease to hear of its end', () => {
+    const pausedAgo = (agoMs: number, over: Pieces = {}): View =>
+      beta({}, 60_000, { ...over, lead: { pausedUntilMs: nowMs - agoMs, ...over.lead } });
+    expect(holdOf(pausedAgo(9_999), 'leader key')).toBe(
+      'alpha, who led last, may not have heard that the pause is over',
+    );
+    expect(acquires(pausedAgo(10_000))).toBe(true);
+    const { receiver } = managed('beta').local.look!;
+    const streaming = pausedAgo(600_000, { look: { receiver } });
+    expect(holdOf(streaming, 'leader key')).toBe('it still receives WAL from alpha');
+  });
+
+  test('that time begins when the pause ends that was on while nobody led', () => {
+    const config = leadConfig({}, { pause: true });
+    const paused = later(beta({}, 60_000, { config }), 100);
+    expect(paused.memory.lead.pausedUntilMs).toBe(Infinity);
+    const resumed = later({ ...paused, config: leadConfig({}) }, 100);
+    expect(resumed.memory.lead.pausedUntilMs).toBe(resumed.nowMs);
+    expect(later(resumed, 100).memory.lead.pausedUntilMs).toBe(resumed.nowMs);
+    expect(later(managed('beta', { config }), 100).memory.lead.pausedUntilMs).toBeNull();
+  });
 });
