@@ -19,6 +19,7 @@ export function noNativeMemory(nowMs: number): NativeMemory {
     behindSinceMs: null,
     settings: new Map(),
     cascadeUntilMs: null,
+    cascadeSinceMs: null,
     marked: [],
     idle: new Map(),
   };
@@ -71,11 +72,24 @@ export function rememberNative(view: View): View {
   return { ...view, memory: { ...view.memory, native } };
 }
 
+/** A standby that has yet to be told of another primary still streams from the former one: that makes no cascade of it. */
+const repointedWithinMs = 5_000;
+
+function cascadeAfter(view: View): Pick<NativeMemory, 'cascadeSinceMs' | 'cascadeUntilMs'> {
+  const { cascadeSinceMs, cascadeUntilMs } = view.memory.native;
+  if (!isCascade(view)) return { cascadeSinceMs: null, cascadeUntilMs };
+  const sinceMs = cascadeSinceMs ?? view.nowMs;
+  const isLasting = view.nowMs - sinceMs >= repointedWithinMs;
+  return { cascadeSinceMs: sinceMs, cascadeUntilMs: isLasting ? view.nowMs : cascadeUntilMs };
+}
+
 function onStandby(view: View, look: ServerLook): NativeMemory {
   const unset = new Set<string>(missingNativeSettings(look));
   const settings = new Map([...view.memory.native.settings].filter(([name]) => unset.has(name)));
-  const cascadeUntilMs = isCascade(view) ? view.nowMs : view.memory.native.cascadeUntilMs;
-  const before: NativeMemory = { ...view.memory.native, settings, cascadeUntilMs, marked: [], idle: new Map() };
+  const before: NativeMemory = {
+    ...{ ...view.memory.native, ...cascadeAfter(view), settings },
+    ...{ marked: [], idle: new Map() },
+  };
   if (majorOf(look.versionNum) < nativeSince) return before;
   const followed = followedSlots(view);
   // Not known for the moment: what was learnt under this primary still holds when it is known again.

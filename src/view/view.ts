@@ -206,6 +206,8 @@ export interface NativeMemory {
   readonly settings: ReadonlyMap<string, number>;
   /** Standby: when it was last seen to stream from another standby; null = never in this run of the agent. */
   readonly cascadeUntilMs: number | null;
+  /** Since when this standby has streamed from another one; null = it does not. */
+  readonly cascadeSinceMs: number | null;
   /** Primary: slots that were marked for synchronisation before the promotion, and are not any more. */
   readonly marked: readonly string[];
   /** Primary: slots that are marked for synchronisation and that nobody uses. */

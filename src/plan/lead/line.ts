@@ -113,8 +113,8 @@ function endOfWal(view: View, { control, isStandby, term }: Cluster): EndOfWal {
   if (!isStandbys) return { lsn: checkpointLsn + 1n, isOpen: state !== 'shut down' };
   const { look } = view.local;
   const seen = look?.role === 'standby' && look.timeline === control.timeline ? (look.replayedLsn ?? 0n) : 0n;
-  const written = minRecoveryEndLsn ?? 0n;
-  return { lsn: written > seen ? written : seen, isOpen: false };
+  const known = [seen, minRecoveryEndLsn ?? 0n, checkpointLsn + 1n];
+  return { lsn: known.reduce((a, b) => (a > b ? a : b)), isOpen: false };
 }
 
 function endOn(line: LeaderLine, timeline: number): Lsn | 'open' | 'elsewhere' {

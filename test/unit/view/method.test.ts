@@ -64,12 +64,17 @@ describe('a former cascade, whose copies are from templates', () => {
   });
 
   /** It streams from the primary now, and streamed from `gamma` before. */
-  const promotedAbove = (settings: Partial<ServerSettings>, slots: readonly Slot[] = [copy]): View => {
+  const promotedAbove = (
+    settings: Partial<ServerSettings>,
+    slots: readonly Slot[] = [copy],
+    cascadeForMs = 5_000,
+  ): View => {
     const now: NativeSituation = { slots, settings, report: { restartLsn: 0x2800n, catalogXmin: 720 } };
     const streaming = aStandbyLook().receiver!;
     const receiver = { ...streaming, senderHost: 'gamma.test' };
     const cascade = onStandby({ ...now, members: [['gamma', {}]], look: { receiver } });
-    return after(cascade, [{ kind: 'look', startedAtMs: 0, look: nativeLook(now) }]);
+    const lasting = after(later(cascade, 100), [{ kind: 'tick' }], cascadeForMs);
+    return after(lasting, [{ kind: 'look', startedAtMs: 0, look: nativeLook(now) }]);
   };
 
   test('stays as it is for half a minute: it may be a cascade again before long', () => {
@@ -77,6 +82,10 @@ describe('a former cascade, whose copies are from templates', () => {
     expect(methodFor(view)).toBe('template');
     expect(methodFor(later(view, 29_000))).toBe('template');
     expect(methodFor(later(view, 30_000))).toBe('native');
+  });
+
+  test('one that only had to be told of another primary was none', () => {
+    expect(methodFor(promotedAbove({ syncReplicationSlots: false }, [copy], 4_000))).toBe('native');
   });
 
   test('unless PostgreSQL synchronises already', () => {

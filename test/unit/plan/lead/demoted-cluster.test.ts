@@ -72,6 +72,12 @@ describe('the former primary of a cluster that was made a standby cluster', () =
     expect(kindsOf(stopped(unwritten))).toContain('start_server');
   });
 
+  test('so is a standby whose last checkpoint is behind that place, whatever it noted beside it', () => {
+    const control = { state: 'shut down in recovery', checkpointLsn: 0x4168n } as const;
+    const view = stopped(aDisk(control, { isStandby: true }), { lead: readAgo(100) });
+    expect(kindsOf(view)).toContain('rewind');
+  });
+
   test('is not judged by an old answer', () => {
     const view = stopped(ahead(), { lead: readAgo(10_000) });
     expect(kindsOf(view)).not.toContain('rewind');
