@@ -1,4 +1,5 @@
 import { realpath } from 'node:fs/promises';
+import type { WalLine } from '../domain/lead.ts';
 import type { CopyRequest } from '../domain/local.ts';
 import { type Lsn, parseLsn } from '../domain/lsn.ts';
 import { majorOf } from '../domain/version.ts';
@@ -8,13 +9,15 @@ import type { CopyWork } from './copy.ts';
 import { type CopyTarget, checkSlots } from './copy-check.ts';
 import { type FetchedSlot, type SkippedSlot, fetchSlot } from './copy-source.ts';
 import { type FetchedWal, fetchWal, hasWal, missingWal } from './copy-wal.ts';
-import { type DataDirectory, walFileSuffix, walFileSuffixes } from './data-directory.ts';
+import { type DataDirectory, historyFileName, walFileSuffix, walFileSuffixes } from './data-directory.ts';
 import { ServerError } from './port.ts';
 import type { LocalServerSettings } from './settings.ts';
 import { controlTimeline } from './sql/control-timeline.ts';
 import { copySource } from './sql/copy-source.ts';
 import { copyTarget } from './sql/copy-target.ts';
 import type { LookRow } from './sql/look.ts';
+import { readBinaryFile } from './sql/read-binary-file.ts';
+import { switchesIn } from './sql/timeline-history.ts';
 import type { Statement } from './statement.ts';
 
 export interface CopyPreparation {
@@ -87,14 +90,20 @@ async function fetchAll(
     }
     const lacking = lackingWal(slots, request, target);
     if (lacking.length === 0) return { slots, skipped, wal: [], target };
-    const timeline = await primary.run(controlTimeline(), signal);
-    const origin = { systemIdentifier: here.systemIdentifier, major, timeline };
+    const origin = { systemIdentifier: here.systemIdentifier, major, ...(await lineOf(primary, signal)) };
     const { files, why } = await fetchWal(primary, lacking, target, origin, signal);
     const walFiles = new Set([...target.walFiles, ...files.map(({ name }) => name.slice(8))]);
     return { slots, skipped, wal: files, target: { ...target, walFiles, walTrouble: why } };
   } finally {
     await primary.close();
   }
+}
+
+async function lineOf(primary: Connection, signal: AbortSignal): Promise<WalLine> {
+  const timeline = await primary.run(controlTimeline(), signal);
+  if (timeline === 1) return { timeline, switches: [] };
+  const history = await primary.run(readBinaryFile(`pg_wal/${historyFileName(timeline)}`), signal);
+  return { timeline, switches: switchesIn(history.toString()) };
 }
 
 /** Where the slots start that this server could take if only it had the WAL. */

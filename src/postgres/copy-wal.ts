@@ -1,4 +1,5 @@
 import { describeError } from '../base/errors.ts';
+import type { WalLine } from '../domain/lead.ts';
 import { type Lsn, formatLsn } from '../domain/lsn.ts';
 import type { Connection } from './client.ts';
 import { walFileName, walFileSuffix } from './data-directory.ts';
@@ -27,10 +28,9 @@ export interface WalOnDisk {
 }
 
 /** Whose WAL it must be. */
-export interface WalOrigin {
+export interface WalOrigin extends WalLine {
   readonly systemIdentifier: string;
   readonly major: number;
-  readonly timeline: number;
 }
 
 /** Files go through the memory of both servers and of the agent: more than this is not asked for. */
@@ -53,9 +53,17 @@ export function hasWal(from: Lsn, disk: WalOnDisk): boolean {
 }
 
 /**
+ * The timeline by which the file is called that has the WAL from `start` on: where a timeline ends within a file, the next one
+ * goes on with a copy of it.
+ */
+export function timelineOfFile(start: Lsn, segmentBytes: number, { timeline, switches }: WalLine): number {
+  const end = start + BigInt(segmentBytes);
+  return switches.find(({ lsn }) => lsn >= end)?.timeline ?? timeline;
+}
+
+/**
  * Reads from the primary what is missing from `starts` on, the newest first, as far as it can be had: `why` says what ended
- * it before the last. Only files of the present timeline: which one of several files of one position counts need not be
- * known then.
+ * it before the last.
  */
 export async function fetchWal(
   primary: Connection,
@@ -71,11 +79,12 @@ export async function fetchWal(
   )) {
     if ((files.length + 1) * disk.walSegmentBytes > mostBytes)
       return { files, why: `more than ${mostBytes / 1024 / 1024} MiB of it` };
-    const name = walFileName(origin.timeline, start, disk.walSegmentBytes);
+    const timeline = timelineOfFile(start, disk.walSegmentBytes, origin);
+    const name = walFileName(timeline, start, disk.walSegmentBytes);
     try {
       const contents = await primary.run(readBinaryFile(`pg_wal/${name}`), signal);
       // A file that is not needed any more is used again for WAL that is still to come.
-      if (contents.length !== disk.walSegmentBytes || !isFileOf(contents, start, origin))
+      if (contents.length !== disk.walSegmentBytes || !isFileOf(contents, start, { ...origin, timeline }))
         return { files, why: `${name} on the primary is not the WAL from ${formatLsn(start)} on` };
       files.push({ name, contents });
     } catch (error) {

@@ -23,8 +23,10 @@ export function formerLeaderLives(view: View): string | null {
   const leaseMs = view.session.kind === 'held' ? view.session.ttlSeconds * 1_000 : 0;
   const fromMs = Math.max(vacant?.sinceMs ?? view.nowMs, pausedUntilMs ?? -Infinity);
   const isEarly = view.nowMs - fromMs < leaseMs;
-  // In a pause no lease ends anything, so that a server which lives is one that may accept writes, for however long.
-  if (isStreaming && (isEarly || pausedUntilMs !== null)) return `it still receives WAL from ${former}`;
+  // In a pause no lease ends anything: a server that lives may accept writes for however long. In synchronous mode it
+  // acknowledges none of them once its standbys have left it.
+  const isUnending = pausedUntilMs !== null && !configOf(view).lead.synchronousMode;
+  if (isStreaming && (isEarly || isUnending)) return `it still receives WAL from ${former}`;
   return isEarly && pausedUntilMs !== null
     ? `${former}, who led last, may not have heard that the pause is over`
     : null;

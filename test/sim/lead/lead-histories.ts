@@ -162,6 +162,8 @@ async function comeToRest(
 
 /** At rest nothing is started, stopped or handed over any more. */
 async function stayStill(world: LeadWorld, checks: LeadChecks, run: RunUntil): Promise<void> {
+  // Of an agent that stands still while its server goes on, more is to come.
+  await comeToRest(checks, run, world, restMs, () => frozenAgent(world) ?? checks.unfinished());
   await run(world.time.nowMs() + lateAnswersMs);
   const before = world.members.map(({ host }) => host.epoch).join();
   await run(world.time.nowMs() + stillMs);
@@ -169,6 +171,11 @@ async function stayStill(world: LeadWorld, checks: LeadChecks, run: RunUntil): P
   const left = checks.unfinished();
   if (left !== null) checks.fail('restless', left);
   else if (before !== after) checks.fail('restless', 'a server was started, stopped or promoted');
+}
+
+function frozenAgent({ members }: LeadWorld): string | null {
+  const frozen = members.find(({ process }) => process?.isFrozen === true);
+  return frozen === undefined ? null : `the agent of ${frozen.name} stands still`;
 }
 
 function trouble(world: LeadWorld, random: Random, untilMs: number): void {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { hasWal, missingWal } from '../../../src/postgres/copy-wal.ts';
+import { hasWal, missingWal, timelineOfFile } from '../../../src/postgres/copy-wal.ts';
 import { walFileSuffix } from '../../../src/postgres/data-directory.ts';
 import { isFileOf } from '../../../src/postgres/wal-record.ts';
 import { aPage, major, pageBytes, segmentBytes } from './wal-bytes.ts';
@@ -25,6 +25,13 @@ describe('the WAL that a standby lacks', () => {
     expect(missingWal(from, disk)).toEqual(missing);
     expect(hasWal(from, disk)).toBe(missing.length === 0);
   });
+});
+
+test('a file is called by the last timeline that has begun before its end', () => {
+  const ended = (timeline: number, lsn: bigint) => ({ timeline, lsn, reason: '' });
+  const line = { timeline: 4, switches: [ended(1, at(3, 100n)), ended(2, at(3, 200n)), ended(3, at(6))] };
+  const of = (index: number): number => timelineOfFile(at(index), segmentBytes, line);
+  expect([2, 3, 4, 5, 6, 7].map(of)).toEqual([1, 3, 3, 3, 4, 4]);
 });
 
 describe('a file of the WAL', () => {

@@ -202,6 +202,8 @@ describe('a request that names the next leader', () => {
     const { receiver } = managed('beta').local.look!;
     const streaming = pausedAgo(600_000, { look: { receiver } });
     expect(holdOf(streaming, 'leader key')).toBe('it still receives WAL from alpha');
+    const synchronous = { ...streaming, config: leadConfig({ synchronousMode: true }) };
+    expect(acquires(synchronous)).toBe(true);
   });
 
   test('that time begins when the pause ends that was on while nobody led', () => {
