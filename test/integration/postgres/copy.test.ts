@@ -267,10 +267,23 @@ describe.each(await postgresUnderTest())('the file copy on PostgreSQL $version',
     });
     await lateServer.close();
     await late.promote();
-    const rows = await late.query(
-      `select data from pg_logical_slot_get_changes('old', null, null) where data like 'table public.numbers%'`,
-    );
-    expect(rows.map(({ data }) => String(data).replace(/.*:/, ''))).toEqual(['0', '1', '2']);
+    await late.query('select pg_switch_wal()');
+    await late.query('checkpoint');
+    // What its own standby lacks is of two timelines.
+    const settings = { hot_standby_feedback: true };
+    const last = await startStandby(sandbox, { name: 'last', postgres, upstream: late, settings });
+    const lastServer = localServer(last);
+    expect(existsSync(join(last.dataDir, 'pg_wal', file))).toBe(false);
+    const fromLate = { primaryUrl: late.connUrl(), slots: [wanted('old')], replace: [] };
+    expect(await lastServer.copySlots(fromLate, never)).toMatchObject({ copied: [{ name: 'old' }], skipped: [] });
+    await lastServer.close();
+    await last.promote();
+    for (const each of [late, last]) {
+      const rows = await each.query(
+        `select data from pg_logical_slot_get_changes('old', null, null) where data like 'table public.numbers%'`,
+      );
+      expect(rows.map(({ data }) => String(data).replace(/.*:/, ''))).toEqual(['0', '1', '2']);
+    }
     await source.dropSlot({ name: 'old', type: 'logical' }, never);
   });
 
