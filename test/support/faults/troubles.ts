@@ -20,7 +20,7 @@ const beginWithinMs = 12_000;
 const longestMs = 30_000;
 const shortestMs = 50;
 
-/** Up to four troubles, no two of which have hold of the same thing at once. */
+/** Up to four troubles, no two of which have hold of the same thing: what one puts right is not the other's. */
 export function someTroubles(random: Random, names: readonly string[]): readonly Trouble[] {
   const count = random.int(1, 4);
   const troubles: Trouble[] = [];
@@ -65,10 +65,5 @@ function holdOf({ fault: { name }, victim }: Trouble): string | null {
 
 function collide(one: Trouble, other: Trouble): boolean {
   const hold = holdOf(one);
-  return hold !== null && hold === holdOf(other) && one.atMs < endOf(other) && other.atMs < endOf(one);
-}
-
-/** With the time that it takes to begin and to put right, for which nothing else has hold of the same thing. */
-function endOf({ atMs, lastsMs }: Trouble): number {
-  return atMs + lastsMs + longestMs;
+  return hold !== null && hold === holdOf(other);
 }
