@@ -1,7 +1,7 @@
 import type { HistoryEntry, Member, SlotHistoryEntry, Status } from './cluster.ts';
 import type { FailsafeAnswer, FailsafeCall } from './failsafe.ts';
 import type { PendingRestart, RestartReason, ServerPlan } from './managed.ts';
-import type { SyncState, Term, Upstream, WalLine } from './lead.ts';
+import type { SyncState, Term, RemoteLine, Upstream } from './lead.ts';
 import type { CopyRequest, CopyResult, Ledger } from './local.ts';
 import type { Lsn } from './lsn.ts';
 import type { Role, SettingChange } from './server.ts';
@@ -147,7 +147,7 @@ export interface ActionKinds {
   /** A running standby streams from there from now on: by reload where that is enough. */
   follow: { fields: { plan: ServerPlan }; result: null };
   /** Asks the remote primary of a standby cluster what its WAL is like; refused where that is another database cluster. */
-  read_line: { fields: { source: Upstream; systemIdentifier: string }; result: WalLine };
+  read_line: { fields: { source: Upstream; systemIdentifier: string }; result: RemoteLine };
   /** Back to where the timeline of `source` branched off; nothing runs afterwards. */
   rewind: { fields: { source: Upstream; url: string }; result: null };
   /** PostgreSQL's configuration files as they are to be, and a reload where something changed. */

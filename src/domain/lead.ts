@@ -63,6 +63,12 @@ export interface WalLine {
   readonly switches: readonly TimelineSwitch[];
 }
 
+/** That of the remote primary of a standby cluster. */
+export interface RemoteLine extends WalLine {
+  /** Whether it writes on that timeline itself; false = it is a standby, and passes on what another server wrote. */
+  readonly isPrimary: boolean;
+}
+
 /** A request to restart this member's server, as Patroni's REST takes it. */
 export interface RestartRequest {
   /** Null = at once. */

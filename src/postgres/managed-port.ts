@@ -1,5 +1,5 @@
 import type { DiskState, NotesOnDisk } from '../domain/disk.ts';
-import type { Guard, Upstream, WalLine } from '../domain/lead.ts';
+import type { Guard, RemoteLine, Upstream } from '../domain/lead.ts';
 import type { PendingRestart, ServerPlan } from '../domain/managed.ts';
 
 /**
@@ -54,7 +54,7 @@ export interface ManagedServer {
   /** Writes down how a standby streams; a reload, or (below PostgreSQL 13) a restart. */
   follow(plan: ServerPlan, signal: AbortSignal): Promise<void>;
   /** What the WAL of a server elsewhere is like, which must be of the database cluster with that system identifier. */
-  readLine(source: Upstream, systemIdentifier: string, signal: AbortSignal): Promise<WalLine>;
+  readLine(source: Upstream, systemIdentifier: string, signal: AbortSignal): Promise<RemoteLine>;
   /** pg_rewind against the running primary `source`; the directory then is one of a standby of it. */
   rewind(source: Upstream, url: string, signal: AbortSignal): Promise<void>;
   /** Writes configuration files where they differ, and reloads a server that runs; what then needs a restart, by name. */

@@ -6,7 +6,7 @@ import type { Ledger, TimelineSwitch } from '../domain/local.ts';
 import type { Lsn } from '../domain/lsn.ts';
 import type { Problem } from '../domain/problem.ts';
 import type { RequestOutcome } from '../domain/request.ts';
-import type { RestartRequest, Upstream, WalLine } from '../domain/lead.ts';
+import type { RestartRequest, RemoteLine, Upstream } from '../domain/lead.ts';
 import type { ManagedSelf, PendingRestart, ServerPlan } from '../domain/managed.ts';
 import type { ServerLook, ServerTrouble, SettingChange } from '../domain/server.ts';
 import type { ServiceState } from '../domain/service.ts';
@@ -288,7 +288,7 @@ export interface LeadMemory {
    * Standby cluster: the remote primary's WAL as last read, and when; null = this server has had a stream, or other data,
    * since.
    */
-  readonly remoteLine: { readonly line: WalLine; readonly atMs: number } | null;
+  readonly remoteLine: { readonly line: RemoteLine; readonly atMs: number } | null;
   /** When a checkpoint before a hand-over last ended, well or not. */
   readonly checkpointedAtMs: number | null;
   /** The server has not answered since. */

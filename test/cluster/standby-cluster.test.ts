@@ -46,6 +46,12 @@ describe.each(await completePostgres())(
       await cluster.member(await untilWhole(cluster)).server.query(`insert into place values ('${row}')`);
     }
 
+    async function timelineOf(cluster: ClusterUnderTest): Promise<string> {
+      const { server } = cluster.member(await untilWhole(cluster));
+      const [row] = await server.query<{ file: string }>('select pg_walfile_name(pg_current_wal_lsn()) as file');
+      return row?.file.slice(0, 8) ?? '';
+    }
+
     const rowsOf = async (cluster: ClusterUnderTest, name: string): Promise<readonly string[]> =>
       (await cluster.member(name).server.query<{ row: string }>('select row from place order by row')).map(
         ({ row }) => row,
@@ -111,6 +117,27 @@ describe.each(await completePostgres())(
       await untilFollows(west(), ['a', 'b', 'west', 'x', 'y']);
       for (const { agent } of west().members.values())
         expect(await agent.log()).not.toContain('the server was rewound');
+    });
+
+    test('also where both have gone on under the same number of a timeline, with fresh copies', async () => {
+      await patchConfig(west(), { standby_cluster: null });
+      await write(west(), 'z');
+      await write(east(), 'lost');
+      const old = await untilWhole(east());
+      const { agent, server } = east().member(old);
+      await Promise.all([agent.kill(), server.kill()]);
+      await untilWhole(
+        east(),
+        [...east().members.keys()].filter((name) => name !== old),
+      );
+      await agent.start();
+      await write(east(), 'lost too');
+      await eventually(async () => expect(await timelineOf(east())).toBe(await timelineOf(west())), {
+        what: 'one number for two timelines',
+        timeoutMs: patienceMs,
+      });
+      await patchConfig(east(), { standby_cluster: await placeOf(west()) });
+      await untilFollows(east(), ['a', 'b', 'west', 'x', 'y', 'z']);
     });
   },
 );

@@ -119,7 +119,10 @@ const lead: fc.Arbitrary<Partial<LeadMemory>> = fc
     remoteLine:
       pick.remoteEnd === null
         ? null
-        : { line: { timeline: 2, switches: [{ timeline: 1, lsn: pick.remoteEnd, reason: '' }] }, atMs: nowMs - 100 },
+        : {
+            line: { timeline: 2, switches: [{ timeline: 1, lsn: pick.remoteEnd, reason: '' }], isPrimary: true },
+            atMs: nowMs - 100,
+          },
     writtenUnder: pick.wrote === null ? null : { ...pick.wrote, systemIdentifier },
     checkpointedAtMs: pick.checkpointedAgoMs === null ? null : nowMs - pick.checkpointedAgoMs,
   }));

@@ -7,7 +7,7 @@ import { standbyClusterOf } from '../../view/standby-cluster.ts';
 import type { View } from '../../view/view.ts';
 import type { LeaderLine } from './leader-line.ts';
 import { leaderLine } from './leader-line.ts';
-import { awaitsRemoteLine, remoteLine } from './remote-line.ts';
+import { awaitsRemoteLine, remoteLine, takenTwice } from './remote-line.ts';
 
 /** How a server's WAL stands to the leader's line. `unknown` passes: what is missing is on its way. */
 export type Standing =
@@ -22,7 +22,12 @@ type Cluster = Extract<DiskState, { kind: 'cluster' }>;
 export function standingOnDisk(view: View, disk: Cluster): Standing {
   if (standbyClusterOf(view) !== null) {
     const remote = remoteLine(view);
-    if (remote !== null) return standingTo(remote, view, disk);
+    if (remote !== null) {
+      const conflict = takenTwice(view, disk.term);
+      return conflict === null
+        ? standingTo(remote, view, disk)
+        : { kind: 'diverged', why: conflict, isAmbiguous: true };
+    }
     const why = 'it is not known yet whether the remote primary has all that was written here';
     return awaitsRemoteLine(view) ? { kind: 'unknown', why } : { kind: 'on_it' };
   }

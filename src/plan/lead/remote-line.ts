@@ -1,4 +1,5 @@
 import { leaderName } from '../../domain/cluster.ts';
+import type { TermOnDisk } from '../../domain/disk.ts';
 import { freshLook } from '../../view/select.ts';
 import type { View } from '../../view/view.ts';
 import type { Intent } from '../intent.ts';
@@ -30,6 +31,19 @@ export function remoteLine(view: View): LeaderLine | null {
   const { timeline, switches } = read.line;
   const ends = new Map(switches.map((end) => [end.timeline, end.lsn] as const));
   return { leader: remoteName, timeline, ends, from: switches.at(-1)?.lsn ?? null };
+}
+
+/**
+ * Why data may be of another line although its timelines look right: a leader of this cluster wrote it on a timeline whose
+ * number the remote primary took for its own, perhaps at the same place. Null = nothing says so.
+ */
+export function takenTwice(view: View, onDisk: TermOnDisk | null): string | null {
+  const remote = view.memory.lead.remoteLine?.line ?? null;
+  if (onDisk?.member !== view.self.name || remote?.isPrimary !== true) return null;
+  const own = view.consul.keys?.terms?.value?.find(({ term }) => term === onDisk.term) ?? null;
+  return own === null || own.timeline !== remote.timeline
+    ? null
+    : `it was written on timeline ${own.timeline} under term ${own.term}, and the remote primary wrote another timeline ${own.timeline}`;
 }
 
 /** Whether data that is not read from now waits for that line: once it could not be had, there is nothing to wait for. */

@@ -1,7 +1,8 @@
-import type { Upstream, WalLine } from '../../domain/lead.ts';
+import type { RemoteLine, Upstream } from '../../domain/lead.ts';
 import { connect } from '../client.ts';
 import { ServerError } from '../port.ts';
 import { identifySystem } from '../sql/identify-system.ts';
+import { isInRecovery } from '../sql/recovery-state.ts';
 import { timelineHistory } from '../sql/timeline-history.ts';
 import type { ManagedWork } from './managed-work.ts';
 import { replicationRole } from './upstream-conf.ts';
@@ -12,7 +13,7 @@ export async function readLine(
   source: Upstream,
   systemIdentifier: string,
   signal: AbortSignal,
-): Promise<WalLine> {
+): Promise<RemoteLine> {
   const { address, timeouts } = work.settings;
   const place = { host: source.host, port: source.port, database: address.database };
   const options = { connectTimeoutMs: timeouts.connectMs, statementTimeoutMs: timeouts.lookMs, replication: true };
@@ -26,7 +27,7 @@ export async function readLine(
     const { timeline } = system;
     // The first timeline has no file.
     const switches = timeline === 1 ? [] : await connection.run(timelineHistory(timeline), signal);
-    return { timeline, switches };
+    return { timeline, switches, isPrimary: !(await connection.run(isInRecovery(), signal)) };
   } finally {
     await connection.close();
   }

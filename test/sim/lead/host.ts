@@ -50,6 +50,8 @@ export class Host {
   directory: 'empty' | 'cluster' | UnfinishedWork = 'empty';
   systemIdentifier = '';
   term: TermOnDisk | null = null;
+  /** What initdb's cluster is noted as until a term takes the note's place. */
+  isUnled = false;
   savedConfig: string | null = null;
   /** The configuration files, as last written. */
   plan: ServerPlan | null = null;
@@ -117,7 +119,7 @@ export class Host {
       },
       isStandby,
       term: this.term,
-      isUnled: false,
+      isUnled: this.isUnled,
       switches: switchesOf(server.branch),
     };
   }
@@ -137,6 +139,7 @@ export class Host {
     this.systemIdentifier = systemIdentifier;
     this.directory = 'cluster';
     this.term = null;
+    this.isUnled = true;
     this.isMixed = false;
     this.#wasClean = true;
     this.#checkpointLsn = branch.end;
@@ -150,6 +153,7 @@ export class Host {
     this.server.files.ledger = null;
     this.systemIdentifier = source.systemIdentifier;
     this.term = null;
+    this.isUnled = false;
     this.savedConfig = null;
     this.isMixed = source.isMixed;
     this.#wasClean = false;
@@ -159,6 +163,7 @@ export class Host {
   removeData(): void {
     this.directory = 'empty';
     this.term = null;
+    this.isUnled = false;
     this.savedConfig = null;
     this.server.files.ledger = null;
     this.server.slots.clear();

@@ -69,6 +69,7 @@ export function simManaged({ time, random, cluster, host, process, newSystemIden
   };
   const written = (term: number): void => {
     host.term = { member: host.name, systemIdentifier: host.systemIdentifier, term };
+    host.isUnled = false;
   };
   const started = async (isPrimary: boolean, signal: AbortSignal): Promise<void> => {
     if (host.faults.startFails) throw broken('pg_ctl: could not start server');
@@ -92,7 +93,7 @@ export function simManaged({ time, random, cluster, host, process, newSystemIden
     },
     recall: async (signal) => {
       await passed(signal, 5);
-      return { term: host.term, isUnled: false, configText: host.savedConfig };
+      return { term: host.term, isUnled: host.isUnled, configText: host.savedConfig };
     },
     saveConfig: async (text, signal) => {
       await passed(signal, 5);

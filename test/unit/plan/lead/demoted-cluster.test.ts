@@ -4,10 +4,21 @@ import type { StandbyClusterConfig } from '../../../../src/domain/config.ts';
 import type { DiskState } from '../../../../src/domain/disk.ts';
 import type { ClusterPostgresConfig } from '../../../../src/domain/config.ts';
 import { defaultConfig } from '../../../../src/domain/default-config.ts';
+import type { RemoteLine } from '../../../../src/domain/lead.ts';
 import type { TimelineSwitch } from '../../../../src/domain/local.ts';
 import { problemsOf } from '../../../../src/plan/problems.ts';
 import type { View } from '../../../../src/view/view.ts';
-import { aDisk, down, leadConfig, managed, managedKeys, memberKeyOf, membersKey, term } from '../../../support/lead.ts';
+import {
+  aDisk,
+  aTerm,
+  down,
+  leadConfig,
+  managed,
+  managedKeys,
+  memberKeyOf,
+  membersKey,
+  term,
+} from '../../../support/lead.ts';
 import { actionsOf, after, done, holdOf, kindsOf } from '../../../support/situations.ts';
 import { aKey, nowMs, sessionOf, systemIdentifier } from '../../../support/turns.ts';
 
@@ -27,8 +38,8 @@ const configWith = (postgresql: Partial<ClusterPostgresConfig> = {}) =>
 const demoted = configWith();
 const far = { member: 'standby_cluster', host: 'far.test', port: 5433, slot: null };
 const ended = (timeline: number, lsn: bigint): TimelineSwitch => ({ timeline, lsn, reason: '' });
-const left = { timeline: 2, switches: [ended(1, 0x4000n)] };
-const readAgo = (agoMs: number, line = left) => ({ remoteLine: { line, atMs: nowMs - agoMs } });
+const left = { timeline: 2, switches: [ended(1, 0x4000n)], isPrimary: true };
+const readAgo = (agoMs: number, line: RemoteLine = left) => ({ remoteLine: { line, atMs: nowMs - agoMs } });
 const failed = (action: string): Partial<View> => ({
   failures: new Map([[action, { count: 1, sinceMs: nowMs, lastAtMs: nowMs, message: 'no route', sqlstate: null }]]),
 });
@@ -121,6 +132,18 @@ describe('data that is of no use', () => {
     expect(kindsOf(stopped({ kind: 'empty' }))).not.toContain('release_leader');
   });
 
+  test('is what was written under the number of the remote primary, at whatever place', () => {
+    const own = ahead({ control: { ...aDisk({ timeline: 2 }).control }, switches: [ended(1, 0x4000n)] });
+    const terms = (timeline: number) => aKey([aTerm({ timeline, from: 0x4000n })]);
+    const reading = (timeline: number, isPrimary: boolean): readonly string[] =>
+      kindsOf(stopped(own, { lead: readAgo(100, { ...left, isPrimary }) }, { terms: terms(timeline) }));
+    expect(reading(2, true)).toContain('remove_data');
+    // The other one is a standby of what was written here.
+    expect(reading(2, false)).toContain('start_server');
+    // It was a leader once, and has followed the remote primary since.
+    expect(reading(1, true)).toContain('start_server');
+  });
+
   test('costs the leader the key where somebody can', () => {
     const members = new Map([['alpha', memberKeyOf('alpha')], ['beta', memberKeyOf('beta', { state: 'running' })]]); // prettier-ignore
     const view = stopped({ kind: 'empty' }, {}, { members });
@@ -152,7 +175,7 @@ describe('a member of such a cluster that runs and gets no stream', () => {
       { why: expect.stringContaining('after 0/4000, where standby_cluster left it') as string },
     ]);
     expect(kindsOf(streamless('beta', 9_000))).not.toContain('stop_server');
-    const same = readAgo(100, { timeline: 1, switches: [] as TimelineSwitch[] });
+    const same = readAgo(100, { timeline: 1, switches: [], isPrimary: true });
     expect(kindsOf(streamless('beta', 9_000, { lead: same }))).not.toContain('stop_server');
     const config = configWith({ usePgRewind: false });
     const kept = streamless('beta', 9_000, { config, lead: readAgo(100) });
