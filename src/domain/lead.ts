@@ -67,6 +67,8 @@ export interface WalLine {
 export interface RemoteLine extends WalLine {
   /** Whether it writes on that timeline itself; false = it is a standby, and passes on what another server wrote. */
   readonly isPrimary: boolean;
+  /** Where that timeline begins by the history that this server has of it; null = it has none. */
+  readonly beganHere: Lsn | null;
 }
 
 /** A request to restart this member's server, as Patroni's REST takes it. */

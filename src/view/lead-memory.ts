@@ -140,7 +140,7 @@ export function leadAfterLook(view: View, look: ServerLook, startedAtMs: number)
   const before = view.memory.lead;
   const isStreaming = look.receiver?.status === 'streaming';
   // Whoever it streams from has the same cluster.
-  const lead = isStreaming ? { ...before, rewound: null, remoteLine: null, isUnled: false } : before;
+  const lead = isStreaming ? { ...before, rewound: null, isUnled: false } : before;
   if (look.role === 'primary') return { ...lead, mayWriteSinceMs: lead.mayWriteSinceMs ?? view.nowMs };
   const isNews = lead.mayWriteSinceMs !== null && startedAtMs >= lead.mayWriteSinceMs;
   const isOver = lead.handover !== null && heldTerm(view) !== lead.handover.term;

@@ -285,8 +285,8 @@ export interface LeadMemory {
   /** Rewinds in a row after none of which the server has streamed, and when the last of them ended. */
   readonly rewound: { readonly count: number; readonly atMs: number } | null;
   /**
-   * Standby cluster: the remote primary's WAL as last read, and when; null = this server has had a stream, or other data,
-   * since.
+   * Standby cluster: the remote primary's WAL as last read, and when it was asked for; null = not since this server has its
+   * data.
    */
   readonly remoteLine: { readonly line: RemoteLine; readonly atMs: number } | null;
   /** When a checkpoint before a hand-over last ended, well or not. */

@@ -120,7 +120,12 @@ const lead: fc.Arbitrary<Partial<LeadMemory>> = fc
       pick.remoteEnd === null
         ? null
         : {
-            line: { timeline: 2, switches: [{ timeline: 1, lsn: pick.remoteEnd, reason: '' }], isPrimary: true },
+            line: {
+              timeline: 2,
+              switches: [{ timeline: 1, lsn: pick.remoteEnd, reason: '' }],
+              isPrimary: true,
+              beganHere: null,
+            },
             atMs: nowMs - 100,
           },
     writtenUnder: pick.wrote === null ? null : { ...pick.wrote, systemIdentifier },

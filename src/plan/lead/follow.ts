@@ -4,6 +4,7 @@ import { freshLook } from '../../view/select.ts';
 import type { View } from '../../view/view.ts';
 import type { Intent } from '../intent.ts';
 import { act, hold } from '../intent.ts';
+import { awaitsRemoteLine, isToFollowAnother } from './remote-line.ts';
 
 /** A reload takes effect within a fraction of a second; what had none is not done again before this. */
 const againAfterMs = 10_000;
@@ -13,12 +14,8 @@ export function planFollow(view: View, plan: ServerPlan): readonly Intent[] {
   const look = freshLook(view);
   const { upstream } = plan;
   if (look?.role !== 'standby' || upstream === null) return [];
-  const { upstreamHost, upstreamPort, primarySlotName } = look.settings;
-  const isSame =
-    upstreamHost === upstream.host &&
-    (upstreamPort ?? 5432) === upstream.port &&
-    primarySlotName === (upstream.slot ?? '');
-  if (isSame) return [];
+  if (!isToFollowAnother(look, upstream)) return [];
+  if (awaitsRemoteLine(view)) return [hold('follow', 'it is not known yet where the remote primary left its line')];
   const { followed } = view.memory.lead;
   if (followed !== null && equal(followed.upstream, upstream) && view.nowMs - followed.atMs < againAfterMs)
     return [hold('follow', `it was told to stream from ${upstream.member}, and its settings still say otherwise`)];

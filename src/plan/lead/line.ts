@@ -51,8 +51,11 @@ function standingTo(line: LeaderLine, view: View, disk: Cluster): Standing {
 
 /** The same for a standby that runs. */
 export function standingOfStandby(view: View, timeline: number, position: Lsn): Standing {
-  const line =
-    standbyClusterOf(view) === null ? leaderLine(view) : (remoteLine(view) ?? 'the remote line is not known');
+  const remote = remoteLine(view);
+  const line = standbyClusterOf(view) === null ? leaderLine(view) : (remote ?? 'the remote line is not known');
+  const beganHere = view.memory.lead.remoteLine?.line.beganHere ?? null;
+  if (remote?.timeline === timeline && beganHere !== null && beganHere !== remote.from)
+    return { ...elsewhere(timeline, remote), isAmbiguous: true };
   if (typeof line === 'string') return { kind: 'unknown', why: line };
   const end = endOn(line, timeline);
   if (end === 'open') return { kind: 'on_it' };

@@ -1,12 +1,14 @@
 import { leaderName } from '../../domain/cluster.ts';
 import type { TermOnDisk } from '../../domain/disk.ts';
+import type { Upstream } from '../../domain/lead.ts';
+import type { ServerLook } from '../../domain/server.ts';
 import { freshLook } from '../../view/select.ts';
 import type { View } from '../../view/view.ts';
 import type { Intent } from '../intent.ts';
 import { act } from '../intent.ts';
 import type { LeaderLine } from './leader-line.ts';
 import { remoteSource } from './source.ts';
-import { remoteName, remoteUpstream } from './upstream.ts';
+import { remoteName, remoteUpstream, wantedUpstream } from './upstream.ts';
 
 /** How long a standby may be without a stream before it is asked whether its WAL is the reason. */
 const streamlessMs = 5_000;
@@ -41,7 +43,7 @@ export function takenTwice(view: View, onDisk: TermOnDisk | null): string | null
   const remote = view.memory.lead.remoteLine?.line ?? null;
   if (onDisk?.member !== view.self.name || remote?.isPrimary !== true) return null;
   const own = view.consul.keys?.terms?.value?.find(({ term }) => term === onDisk.term) ?? null;
-  return own === null || own.timeline !== remote.timeline
+  return own?.timeline !== remote.timeline
     ? null
     : `it was written on timeline ${own.timeline} under term ${own.term}, and the remote primary wrote another timeline ${own.timeline}`;
 }
@@ -58,15 +60,21 @@ export function isLongStreamless(view: View): boolean {
   return streamlessSinceMs !== null && view.nowMs - streamlessSinceMs >= streamlessMs;
 }
 
-/** Data that was written here under a term, or was found to go another way before, and a standby that gets no stream. */
-function isInDoubt(view: View): boolean {
+/** Before it is started, before it streams from another server than until now, and when it gets no stream. */
+export function isInDoubt(view: View): boolean {
   const look = freshLook(view);
   const { keys } = view.consul;
-  if (look !== null)
-    return look.role === 'standby' && isLongStreamless(view) && keys !== null && leaderName(keys) !== null;
-  const { disk, trouble } = view.local;
-  if (trouble !== 'not_running' || disk?.kind !== 'cluster') return false;
-  return disk.term !== null || view.memory.lead.remoteLine !== null;
+  if (look === null) return view.local.trouble === 'not_running' && view.local.disk?.kind === 'cluster';
+  if (look.role !== 'standby' || keys === null || leaderName(keys) === null) return false;
+  return isLongStreamless(view) || isToFollowAnother(look, wantedUpstream(view));
+}
+
+/** Whether a standby's own settings have it stream from elsewhere, or through another slot. */
+export function isToFollowAnother({ settings }: ServerLook, upstream: Upstream | null): boolean {
+  const { upstreamHost, upstreamPort, primarySlotName } = settings;
+  if (upstream === null) return false;
+  const isThere = upstreamHost === upstream.host && (upstreamPort ?? 5432) === upstream.port;
+  return !isThere || primarySlotName !== (upstream.slot ?? '');
 }
 
 function identifierOnDisk({ local: { disk } }: View): string | null {

@@ -15,7 +15,7 @@ import { planFence, planLateStop } from './fence.ts';
 import { planFollow } from './follow.ts';
 import { furthest } from './fitness.ts';
 import { conflictOfStandby, standingOfStandby } from './line.ts';
-import { isLongStreamless, planRemoteLine } from './remote-line.ts';
+import { isInDoubt, isLongStreamless, planRemoteLine } from './remote-line.ts';
 import { planRequests } from './requests.ts';
 import { wantedServerPlan } from './server-plan.ts';
 import { hasOnlyBootstrapped, planStopped, vain } from './stopped.ts';
@@ -62,7 +62,7 @@ function stopBecause(view: View): string | null {
   const conflict = conflictOfStandby(view);
   if (conflict !== null) return conflict;
   // A standby cluster is read from also where nothing brings it back to the remote primary.
-  if (!isLongStreamless(view) || (isStandbyCluster && !isMendable(view))) return null;
+  if (isStandbyCluster ? !isInDoubt(view) || !isMendable(view) : !isLongStreamless(view)) return null;
   const standing = standingOfStandby(view, look.timeline, look.replayedLsn ?? furthest(look));
   return standing.kind === 'diverged' ? standing.why : null;
 }

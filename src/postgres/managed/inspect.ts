@@ -64,7 +64,7 @@ export async function namesIn(path: string): Promise<readonly string[]> {
   }
 }
 
-async function historyOf(directory: DataDirectory, timeline: number): Promise<readonly TimelineSwitch[]> {
+export async function historyOf(directory: DataDirectory, timeline: number): Promise<readonly TimelineSwitch[]> {
   try {
     return switchesIn(await readFile(join(directory.wal, historyFileName(timeline)), 'utf8'));
   } catch (error) {

@@ -4,6 +4,7 @@ import { ServerError } from '../port.ts';
 import { identifySystem } from '../sql/identify-system.ts';
 import { isInRecovery } from '../sql/recovery-state.ts';
 import { timelineHistory } from '../sql/timeline-history.ts';
+import { historyOf } from './inspect.ts';
 import type { ManagedWork } from './managed-work.ts';
 import { replicationRole } from './upstream-conf.ts';
 
@@ -27,7 +28,9 @@ export async function readLine(
     const { timeline } = system;
     // The first timeline has no file.
     const switches = timeline === 1 ? [] : await connection.run(timelineHistory(timeline), signal);
-    return { timeline, switches, isPrimary: !(await connection.run(isInRecovery(), signal)) };
+    const isPrimary = !(await connection.run(isInRecovery(), signal));
+    const here = await historyOf(work.place.directory, timeline);
+    return { timeline, switches, isPrimary, beganHere: here.at(-1)?.lsn ?? null };
   } finally {
     await connection.close();
   }

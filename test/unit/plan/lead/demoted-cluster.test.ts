@@ -38,7 +38,7 @@ const configWith = (postgresql: Partial<ClusterPostgresConfig> = {}) =>
 const demoted = configWith();
 const far = { member: 'standby_cluster', host: 'far.test', port: 5433, slot: null };
 const ended = (timeline: number, lsn: bigint): TimelineSwitch => ({ timeline, lsn, reason: '' });
-const left = { timeline: 2, switches: [ended(1, 0x4000n)], isPrimary: true };
+const left = { timeline: 2, switches: [ended(1, 0x4000n)], isPrimary: true, beganHere: null };
 const readAgo = (agoMs: number, line: RemoteLine = left) => ({ remoteLine: { line, atMs: nowMs - agoMs } });
 const failed = (action: string): Partial<View> => ({
   failures: new Map([[action, { count: 1, sinceMs: nowMs, lastAtMs: nowMs, message: 'no route', sqlstate: null }]]),
@@ -79,8 +79,6 @@ describe('the former primary of a cluster that was made a standby cluster', () =
     expect(kindsOf(view)).not.toContain('start_server');
     const within = aDisk({ checkpointLsn: 0x3fffn }, { term: wrote });
     expect(kindsOf(stopped(within, { lead: readAgo(100) }))).toContain('start_server');
-    const unwritten = aDisk({ checkpointLsn: 0x4800n }, { isStandby: true });
-    expect(kindsOf(stopped(unwritten))).toContain('start_server');
   });
 
   test('so is a standby whose last checkpoint is behind that place, whatever it noted beside it', () => {
@@ -175,12 +173,35 @@ describe('a member of such a cluster that runs and gets no stream', () => {
       { why: expect.stringContaining('after 0/4000, where standby_cluster left it') as string },
     ]);
     expect(kindsOf(streamless('beta', 9_000))).not.toContain('stop_server');
-    const same = readAgo(100, { timeline: 1, switches: [], isPrimary: true });
+    const same = readAgo(100, { timeline: 1, switches: [], isPrimary: true, beganHere: null });
     expect(kindsOf(streamless('beta', 9_000, { lead: same }))).not.toContain('stop_server');
     const config = configWith({ usePgRewind: false });
     const kept = streamless('beta', 9_000, { config, lead: readAgo(100) });
     expect(kindsOf(kept)).not.toContain('stop_server');
     expect(problemsOf(kept)).toContainEqual(expect.objectContaining({ code: 'diverged' }));
+  });
+
+  test('is told to stream from elsewhere only once it is known whether it can', () => {
+    const settings = { ...managed('beta').local.look!.settings, upstreamHost: 'elsewhere.test' };
+    const told = (lead: Pieces['lead'] = {}, view: Partial<View> = {}): View =>
+      streamless('beta', 0, { look: { role: 'standby', settings, replayedLsn: 0x5000n }, lead, view });
+    expect(kindsOf(told())).toContain('read_line');
+    expect(holdOf(told(), 'follow')).toBe('it is not known yet where the remote primary left its line');
+    expect(kindsOf(told(readAgo(100, { timeline: 1, switches: [], isPrimary: true, beganHere: null })))).toContain(
+      'follow',
+    );
+    expect(kindsOf(told({}, failed('read_line')))).toContain('follow');
+    expect(kindsOf(told(readAgo(100)))).toContain('stop_server');
+  });
+
+  test('and not where it has the number of the timeline from another one', () => {
+    const settings = { ...managed('beta').local.look!.settings, upstreamHost: 'elsewhere.test' };
+    const told = (beganHere: bigint): readonly string[] => {
+      const look = { role: 'standby' as const, settings, timeline: 2, replayedLsn: 0x5000n };
+      return kindsOf(streamless('beta', 0, { look, lead: readAgo(100, { ...left, beganHere }) }));
+    };
+    expect(told(0x4000n)).toContain('follow');
+    expect(told(0x4001n)).toContain('stop_server');
   });
 
   test('says so when the remote primary can not be asked', () => {

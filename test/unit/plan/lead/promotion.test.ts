@@ -58,7 +58,9 @@ describe('a promotion', () => {
       recovery: {},
       createReplicaMethods: [],
     };
-    const view = elected({ terms: null }, { config: leadConfig({ standbyCluster }) });
+    const line = { timeline: 1, switches: [], isPrimary: true, beganHere: null };
+    const lead = { remoteLine: { line, atMs: nowMs } };
+    const view = elected({ terms: null }, { config: leadConfig({ standbyCluster }), lead });
     expect(kindsOf(view)).not.toContain('promote');
     expect(kindsOf(view)).not.toContain('publish_terms');
     const upstream = { host: 'far.test', port: 5433, slot: 'here' };
