@@ -1,4 +1,4 @@
-import { type Action, isDone, type Outcome } from '../domain/action.ts';
+import { type Action, type ActionOf, isDone, type Outcome } from '../domain/action.ts';
 import { leaderName } from '../domain/cluster.ts';
 import type { DiskState, NotesOnDisk } from '../domain/disk.ts';
 import { noTerm } from '../domain/lead.ts';
@@ -46,6 +46,7 @@ export function noLeadMemory(nowMs: number): LeadMemory {
     offered: null,
     handover: null,
     followed: null,
+    syncAttempted: null,
     synchronous: new Map(),
     memberSlots: new Map(),
     failsafe: noFailsafe(nowMs),
@@ -63,6 +64,7 @@ export function leadAfterStart(view: View, action: Action): LeadMemory {
   if (action.kind === 'acquire_leader') return { ...lead, offered: offerOf(view) };
   const isHandingOver = action.kind === 'stop_server' && action.mode === 'fast' && view.consul.keys?.failover != null;
   if (isHandingOver && term !== null) return { ...lead, handover: { term } };
+  if (action.kind === 'publish_sync') return { ...lead, syncAttempted: withAttempt(lead.syncAttempted, action) };
   if (action.kind === 'follow') return { ...lead, followed: { upstream: action.plan.upstream, atMs: view.nowMs } };
   // Whether a term's record came to be is not known before the disk is looked at.
   if (action.kind === 'record_term') return { ...lead, isUnled: false };
@@ -184,6 +186,7 @@ export function rememberLead(before: View, view: View): View {
     downSinceMs: view.local.contact.kind === 'good' ? null : (view.memory.lead.downSinceMs ?? view.nowMs),
     streamlessSinceMs: isStreamless(view) ? (view.memory.lead.streamlessSinceMs ?? view.nowMs) : null,
     request: requestAfter(view),
+    syncAttempted: syncAttemptedAfter(view),
     synchronous: synchronousAfter(view),
     memberSlots: memberSlotsAfter(view),
   };
@@ -288,6 +291,18 @@ function requestAfter(view: View): LeadMemory['request'] {
   const before = view.memory.lead.request;
   if (index === null) return null;
   return index === before?.index ? before : { index, sinceMs: view.nowMs };
+}
+
+/** From now on Consul may say so, whatever becomes of the answer: a write that was given up may still be on its way. */
+function withAttempt(before: LeadMemory['syncAttempted'], { index, sync }: ActionOf<'publish_sync'>) {
+  const earlier = before?.index === index ? before.standbys : [];
+  return { index, standbys: [...new Set([...earlier, ...sync.standbys])].sort() };
+}
+
+/** Each of those writes was to replace one version of the key, and none can once there is a newer one. */
+function syncAttemptedAfter({ consul: { keys }, memory: { lead } }: View): LeadMemory['syncAttempted'] {
+  const isOver = keys !== null && (keys.sync?.modifyIndex ?? 0) !== lead.syncAttempted?.index;
+  return isOver ? null : lead.syncAttempted;
 }
 
 /** A commit that was acknowledged before a standby became synchronous need not be there yet: where that was, is kept. */

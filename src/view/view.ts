@@ -305,6 +305,11 @@ export interface LeadMemory {
   readonly handover: { readonly term: number } | null;
   /** Whom the server was last told to stream from: what has no effect is not repeated in a loop. */
   readonly followed: { readonly upstream: Upstream | null; readonly atMs: number } | null;
+  /**
+   * Leader: whom the key `sync` may list besides those that it was read to list: what was to be written over its version
+   * `index`, whatever became of the answers; null = what was read is what it says.
+   */
+  readonly syncAttempted: { readonly index: number; readonly standbys: readonly string[] } | null;
   /** Primary: standbys whose confirmation commits wait for, and where the WAL was when that was first seen. */
   readonly synchronous: ReadonlyMap<string, Lsn>;
   /** The other members' physical slots, and when each member was last there (`member-slots.ts`). */

@@ -17,7 +17,9 @@ export function planSync(view: View): readonly Intent[] {
   if (session === null || leadingTerm(view) === null) return [];
   const wanted = wantedSync(view);
   const before = view.consul.keys?.sync ?? null;
-  if (wanted === null || (before !== null && before.value !== null && isSame(before.value, wanted))) return [];
+  const isSaid = before !== null && before.value !== null && wanted !== null && isSame(before.value, wanted);
+  // A write over the same version settles what has become of an earlier one.
+  if (wanted === null || (isSaid && view.memory.lead.syncAttempted === null)) return [];
   return [act({ kind: 'publish_sync', session, sync: wanted, index: before?.modifyIndex ?? 0 })];
 }
 
@@ -36,7 +38,7 @@ function wantedSync(view: View): SyncState | null {
   const sync = view.consul.keys?.sync?.value ?? null;
   if (!configOf(view).lead.synchronousMode) {
     const isEmpty = sync === null || (sync.leader === null && sync.standbys.length === 0);
-    return isEmpty ? null : { leader: null, standbys: [] };
+    return isEmpty && view.memory.lead.syncAttempted === null ? null : { leader: null, standbys: [] };
   }
   const alone: SyncState = { leader: view.self.name, standbys: [] };
   const look = freshLook(view);
@@ -50,13 +52,16 @@ function wantedSync(view: View): SyncState | null {
 }
 
 /**
- * `synchronous_standby_names`: whoever is in the key, and whoever is to come into it. Null = the setting is somebody
+ * `synchronous_standby_names`: whoever is, or may be, in the key, and whoever is to come into it. Null = the setting is somebody
  * else's. A server that is promoted in strict mode waits from its first commit on.
  */
 export function synchronousNames(view: View): string | null {
   const { synchronousMode, synchronousModeStrict } = configOf(view).lead;
   const sync = view.consul.keys?.sync?.value ?? null;
-  const listed = sync?.leader === view.self.name ? sync.standbys : [];
+  const listed = [
+    ...(sync?.leader === view.self.name ? sync.standbys : []),
+    ...(view.memory.lead.syncAttempted?.standbys ?? []),
+  ];
   if (!synchronousMode && listed.length === 0) return null;
   const look = freshLook(view);
   const isLeading = leadingTerm(view) !== null && look?.role === 'primary';

@@ -6,8 +6,8 @@ import { synchronousNames } from '../../../../src/plan/lead/sync-mode.ts';
 import { wantedServerPlan } from '../../../../src/plan/lead/server-plan.ts';
 import type { View } from '../../../../src/view/view.ts';
 import { leadConfig, managed, managedKeys, memberKeyOf, membersKey } from '../../../support/lead.ts';
-import { actionsOf, kindsOf } from '../../../support/situations.ts';
-import { aKey, aPrimaryLook } from '../../../support/turns.ts';
+import { actionsOf, after, failed, kindsOf, later } from '../../../support/situations.ts';
+import { aKey, aPrimaryLook, nowMs } from '../../../support/turns.ts';
 
 const on = leadConfig({ synchronousMode: true });
 const usual = aPrimaryLook().replication[0]!;
@@ -64,6 +64,35 @@ describe('a standby becomes synchronous', () => {
     expect(synchronousNames(alpha({ rows, sync: beta }))).toBe('1 ("beta")');
     const two = leadConfig({ synchronousMode: true, synchronousNodeCount: 2 });
     expect(synchronousNames(alpha({ rows, config: two }))).toBe('2 ("beta","gamma")');
+  });
+});
+
+describe('a write of the key whose answer is lost', () => {
+  const since = [['beta', 0x5000n]] as const;
+  const ready = alpha({ names: '1 ("beta")', since, rows: [{ replayLsn: 0x5000n }] });
+  const [action] = actionsOf(ready, 'publish_sync');
+  const gone = { ...ready.local.look!, replication: [{ ...usual, applicationName: 'gamma' }] };
+  const lost = (view = ready): View =>
+    after(view, [
+      { kind: 'started', action: action! },
+      failed(action!),
+      { kind: 'look', startedAtMs: nowMs, look: gone },
+    ]);
+
+  test('may have come about: PostgreSQL waits for whom it would list, also when that one goes', () => {
+    expect(synchronousNames(lost())).toBe('2 ("beta","gamma")');
+    const off = { ...lost(), config: leadConfig({}) };
+    expect(synchronousNames(off)).toBe('1 ("beta")');
+    expect(published(later(off, 1_000))).toEqual([]);
+  });
+
+  test('is settled by another one over the same version, which says what the key was read to say', () => {
+    expect(published(later(lost(), 1_000))).toEqual([]);
+    const { keys } = lost().consul;
+    const settled = after(lost(), [{ kind: 'keys', keys: { ...keys!, sync: { ...keys!.sync!, modifyIndex: 900 } } }]);
+    expect(settled.memory.lead.syncAttempted).toBeNull();
+    expect(synchronousNames(settled)).toBe('1 ("gamma")');
+    expect(published(later(settled, 1_000))).toBeUndefined();
   });
 });
 
