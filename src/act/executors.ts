@@ -254,7 +254,8 @@ export function createExecutors({ consul, server, managed, peers, keys, member, 
       ),
     publish_terms: ({ session, terms, index }, signal) =>
       replace(session, keys.terms, encodeTerms(terms), index, signal),
-    publish_sync: ({ session, sync, index }, signal) => replace(session, keys.sync, encodeSync(sync), index, signal),
+    publish_sync: ({ session, sync, index, settles }, signal) =>
+      replace(session, keys.sync, encodeSync(sync, settles ? index : null), index, signal),
     publish_failsafe: async ({ session, members, index }, signal) => {
       const key = keys.failsafe;
       const write: TxnOperation =

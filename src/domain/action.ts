@@ -100,7 +100,8 @@ export interface ActionKinds {
   /** The configuration of a cluster that has none in Consul: as it last was, or `bootstrap.dcs`. */
   publish_config: { fields: { session: string; text: string }; result: Written };
   publish_terms: { fields: { session: string; terms: readonly Term[]; index: number }; result: Written };
-  publish_sync: { fields: { session: string; sync: SyncState; index: number }; result: Written };
+  /** `settles`: says what is there, so that no earlier write over the same version can come about any more. */
+  publish_sync: { fields: { session: string; sync: SyncState; index: number; settles: boolean }; result: Written };
   /** Who has to be asked without Consul, by name, with their URLs: only if the key still is what was read; null = nobody is. */
   publish_failsafe: {
     fields: { session: string; members: ReadonlyMap<string, string> | null; index: number };

@@ -67,8 +67,10 @@ export function decodeSync(raw: string, complain: Complain): SyncState | null {
   return { leader: readName(textField(value, 'leader', complain), complain, 'leader'), standbys };
 }
 
-export function encodeSync({ leader, standbys }: SyncState): string {
-  return JSON.stringify({ leader, sync_standby: standbys.length === 0 ? null : standbys.join(',') });
+/** `settles`: the version that is to be replaced in any case: Consul takes a write of an equal value for none (FACTS 5). */
+export function encodeSync({ leader, standbys }: SyncState, settles: number | null = null): string {
+  const value = { leader, sync_standby: standbys.length === 0 ? null : standbys.join(',') };
+  return JSON.stringify(settles === null ? value : { ...value, slotkeeper: { settles } });
 }
 
 /** The key `failsafe`: `{"<member>": "<URL of its REST API>"}`. */

@@ -20,7 +20,7 @@ export function planSync(view: View): readonly Intent[] {
   const isSaid = before !== null && before.value !== null && wanted !== null && isSame(before.value, wanted);
   // A write over the same version settles what has become of an earlier one.
   if (wanted === null || (isSaid && view.memory.lead.syncAttempted === null)) return [];
-  return [act({ kind: 'publish_sync', session, sync: wanted, index: before?.modifyIndex ?? 0 })];
+  return [act({ kind: 'publish_sync', session, sync: wanted, index: before?.modifyIndex ?? 0, settles: isSaid })];
 }
 
 /**

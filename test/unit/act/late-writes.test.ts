@@ -56,7 +56,7 @@ test('what was asked of the key sync earlier, and comes late or twice, does not 
   const { session, state, indexOf, publish_sync } = leader();
   const write = (standby: string, index: number) => {
     const sync: SyncState = { leader: 'alpha', standbys: [standby] };
-    return publish_sync({ kind: 'publish_sync', session, sync, index }, signal);
+    return publish_sync({ kind: 'publish_sync', session, sync, index, settles: false }, signal);
   };
   await write('beta', 0);
   const read = indexOf(simKeys.sync);

@@ -233,7 +233,11 @@ describe('what is written is read back the same, without a complaint', () => {
   test('sync', () => {
     fc.assert(
       fc.property(sync, (wanted) => {
-        expect(decoded(entry('sync', encodeSync(wanted))).sync).toMatchObject({ value: wanted, problem: null });
+        for (const settles of [null, 20])
+          expect(decoded(entry('sync', encodeSync(wanted, settles))).sync).toMatchObject({
+            value: wanted,
+            problem: null,
+          });
       }),
     );
   });
