@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { ClusterKeys } from '../../../../src/domain/cluster.ts';
-import type { StandbyClusterConfig } from '../../../../src/domain/config.ts';
+import type { ClusterPostgresConfig, StandbyClusterConfig } from '../../../../src/domain/config.ts';
 import type { DiskState } from '../../../../src/domain/disk.ts';
-import type { ClusterPostgresConfig } from '../../../../src/domain/config.ts';
 import { defaultConfig } from '../../../../src/domain/default-config.ts';
 import type { RemoteLine } from '../../../../src/domain/lead.ts';
 import type { TimelineSwitch } from '../../../../src/domain/local.ts';
