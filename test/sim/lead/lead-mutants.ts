@@ -108,6 +108,14 @@ export const leadMutants: readonly LeadMutant[] = [
     ],
   },
   {
+    name: 'L9.2: a write of the key whose answer is lost is taken for none',
+    scene: 'listedWithoutAnAnswer',
+    finds: ['lost write'],
+    changes: [
+      { file: 'src/plan/lead/sync-mode.ts', from: '...(view.memory.lead.syncAttempted?.standbys ?? []),', to: '' },
+    ],
+  },
+  {
     name: 'L2.1: what a standby lacks is not asked again with the key in hand',
     scene: 'keyComesAfterATerm',
     finds: ['lost write'],

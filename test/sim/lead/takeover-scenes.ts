@@ -46,6 +46,39 @@ export const takeoverScenes = {
     },
   },
 
+  /** Another standby is listed, which the leader does not hear of; the stream changes back to the former one. */
+  listedWithoutAnAnswer: {
+    config: { synchronousMode: 'on', synchronousNodeCount: 1, promotionGuard: 'off' },
+    lastsMs: 40_000,
+    happens: (world) => {
+      const leader = leaderOf(world);
+      const former = world.members.find(({ name }) => synchronousStandbys(world)[0] === name);
+      const [next] = leader === null || former === undefined ? [] : othersThan(world, leader, former);
+      if (leader === null || former === undefined || next === undefined) return;
+      const listed = (): readonly string[] | undefined => leader.agent?.turn?.view.consul.keys?.sync?.value?.standbys;
+      setStream(world, former, true);
+      once(
+        world,
+        () => listed()?.length === 0,
+        () => {
+          leader.consulLink.lostAnswers = 1;
+        },
+      );
+      once(
+        world,
+        () => synchronousStandbys(world).includes(next.name),
+        () => {
+          setStream(world, next, true);
+          setStream(world, former, false);
+          world.time.in(2_500, () => {
+            remove(world, leader);
+            setStream(world, next, false);
+          });
+        },
+      );
+    },
+  },
+
   /** Whoever goes for the key is so far from Consul that another one leads and is gone before the question gets there. */
   keyComesAfterATerm: {
     config: { ttl: 45, synchronousMode: 'on', synchronousNodeCount: 2, promotionGuard: 'off' },
