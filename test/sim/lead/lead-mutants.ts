@@ -268,6 +268,11 @@ export const leadMutants: readonly LeadMutant[] = [
         from: 'if (isPaused) return',
         to: 'if (isPaused && former === null) return',
       },
+      {
+        file: 'src/view/lead-memory.ts',
+        from: 'if (configOf(view).pause) return Infinity;',
+        to: '',
+      },
     ],
   },
   {
