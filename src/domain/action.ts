@@ -1,7 +1,7 @@
 import type { HistoryEntry, Member, SlotHistoryEntry, Status } from './cluster.ts';
 import type { FailsafeAnswer, FailsafeCall } from './failsafe.ts';
 import type { PendingRestart, RestartReason, ServerPlan } from './managed.ts';
-import type { SyncState, Term, RemoteLine, Upstream } from './lead.ts';
+import type { RemoteLine, SyncState, Term, Upstream } from './lead.ts';
 import type { CopyRequest, CopyResult, Ledger } from './local.ts';
 import type { Lsn } from './lsn.ts';
 import type { Role, SettingChange } from './server.ts';

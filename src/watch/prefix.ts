@@ -42,7 +42,7 @@ type Emit = (observation: Observation) => void;
 export function watchPrefix(watch: PrefixWatch): Observable<Observation> {
   return new Observable((subscriber) => {
     const stop = new AbortController();
-    const held = heldRead(watch);
+    const held = heldRead(watch, stop.signal);
     follow(watch, held, (observation) => subscriber.next(observation), stop.signal).catch((bug: unknown) =>
       subscriber.error(bug),
     );
@@ -50,7 +50,6 @@ export function watchPrefix(watch: PrefixWatch): Observable<Observation> {
     return () => {
       doubts.unsubscribe();
       stop.abort();
-      held.end();
     };
   });
 }
@@ -60,27 +59,22 @@ interface HeldRead {
   /** For a new one: aborted when it is to be asked for anew, or no more. */
   begin(): AbortSignal;
   renew(): void;
-  end(): void;
 }
 
-function heldRead({ clock }: PrefixWatch): HeldRead {
+function heldRead({ clock }: PrefixWatch, stop: AbortSignal): HeldRead {
   let renewal = new AbortController();
   let sinceMs = -Infinity;
-  let isOver = false;
+  stop.addEventListener('abort', () => renewal.abort(), { once: true });
   return {
     begin: () => {
       renewal = new AbortController();
       sinceMs = clock.monotonicMs();
       // Nothing is sent after the subscriber has left.
-      if (isOver) renewal.abort();
+      if (stop.aborted) renewal.abort();
       return renewal.signal;
     },
     renew: () => {
       if (clock.monotonicMs() - sinceMs >= doubtfulAfterMs) renewal.abort();
-    },
-    end: () => {
-      isOver = true;
-      renewal.abort();
     },
   };
 }

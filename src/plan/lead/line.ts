@@ -23,7 +23,7 @@ export function standingOnDisk(view: View, disk: Cluster): Standing {
   if (standbyClusterOf(view) !== null) {
     const remote = remoteLine(view);
     if (remote !== null) {
-      const conflict = takenTwice(view, disk.term);
+      const conflict = takenTwice(view, remote, disk.term);
       return conflict === null
         ? standingTo(remote, view, disk)
         : { kind: 'diverged', why: conflict, isAmbiguous: true };
@@ -53,8 +53,7 @@ function standingTo(line: LeaderLine, view: View, disk: Cluster): Standing {
 export function standingOfStandby(view: View, timeline: number, position: Lsn): Standing {
   const remote = remoteLine(view);
   const line = standbyClusterOf(view) === null ? leaderLine(view) : (remote ?? 'the remote line is not known');
-  const beganHere = view.memory.lead.remoteLine?.line.beganHere ?? null;
-  if (remote?.timeline === timeline && beganHere !== null && beganHere !== remote.from)
+  if (remote?.timeline === timeline && remote.beganHere !== null && remote.beganHere !== remote.from)
     return { ...elsewhere(timeline, remote), isAmbiguous: true };
   if (typeof line === 'string') return { kind: 'unknown', why: line };
   const end = endOn(line, timeline);

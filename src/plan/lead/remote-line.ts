@@ -1,6 +1,6 @@
 import { leaderName } from '../../domain/cluster.ts';
 import type { TermOnDisk } from '../../domain/disk.ts';
-import type { Upstream } from '../../domain/lead.ts';
+import type { RemoteLine, Upstream } from '../../domain/lead.ts';
 import type { ServerLook } from '../../domain/server.ts';
 import { freshLook } from '../../view/select.ts';
 import type { View } from '../../view/view.ts';
@@ -26,22 +26,24 @@ export function planRemoteLine(view: View): readonly Intent[] {
   return isInDoubt(view) ? [act({ kind: 'read_line', source: remote.source, systemIdentifier })] : [];
 }
 
+/** The line of the remote primary, and what else it said of it. */
+export interface RemoteLeaderLine extends LeaderLine, Pick<RemoteLine, 'isPrimary' | 'beganHere'> {}
+
 /** The remote primary's line, as read a moment ago; null = it was not, or there is none. */
-export function remoteLine(view: View): LeaderLine | null {
+export function remoteLine(view: View): RemoteLeaderLine | null {
   const read = view.memory.lead.remoteLine;
   if (read === null || remoteUpstream(view) === null || view.nowMs - read.atMs >= holdsMs) return null;
-  const { timeline, switches } = read.line;
+  const { timeline, switches, isPrimary, beganHere } = read.line;
   const ends = new Map(switches.map((end) => [end.timeline, end.lsn] as const));
-  return { leader: remoteName, timeline, ends, from: switches.at(-1)?.lsn ?? null };
+  return { leader: remoteName, timeline, ends, from: switches.at(-1)?.lsn ?? null, isPrimary, beganHere };
 }
 
 /**
  * Why data may be of another line although its timelines look right: a leader of this cluster wrote it on a timeline whose
  * number the remote primary took for its own, perhaps at the same place. Null = nothing says so.
  */
-export function takenTwice(view: View, onDisk: TermOnDisk | null): string | null {
-  const remote = view.memory.lead.remoteLine?.line ?? null;
-  if (onDisk?.member !== view.self.name || remote?.isPrimary !== true) return null;
+export function takenTwice(view: View, remote: RemoteLeaderLine, onDisk: TermOnDisk | null): string | null {
+  if (onDisk?.member !== view.self.name || !remote.isPrimary) return null;
   const own = view.consul.keys?.terms?.value?.find(({ term }) => term === onDisk.term) ?? null;
   return own?.timeline !== remote.timeline
     ? null

@@ -57,11 +57,7 @@ function wantedSync(view: View): SyncState | null {
  */
 export function synchronousNames(view: View): string | null {
   const { synchronousMode, synchronousModeStrict } = configOf(view).lead;
-  const sync = view.consul.keys?.sync?.value ?? null;
-  const listed = [
-    ...(sync?.leader === view.self.name ? sync.standbys : []),
-    ...(view.memory.lead.syncAttempted?.standbys ?? []),
-  ];
+  const listed = [...listedStandbys(view), ...(view.memory.lead.syncAttempted?.standbys ?? [])];
   if (!synchronousMode && listed.length === 0) return null;
   const look = freshLook(view);
   const isLeading = leadingTerm(view) !== null && look?.role === 'primary';
@@ -79,8 +75,7 @@ export function synchronousNames(view: View): string | null {
  */
 function wantedStandbys(view: View, look: ServerLook): readonly string[] {
   const { synchronousNodeCount, maximumLagOnSyncnodeBytes } = configOf(view).lead;
-  const sync = view.consul.keys?.sync?.value ?? null;
-  const listed = sync?.leader === view.self.name ? sync.standbys : [];
+  const listed = listedStandbys(view);
   const isAllowed = ({ applicationName, state }: ReplicationClient): boolean => {
     const key = view.consul.keys?.members.get(applicationName);
     return state === 'streaming' && key?.session != null && key.value !== null && !key.value.tags.nosync;
@@ -110,14 +105,19 @@ function wantedStandbys(view: View, look: ServerLook): readonly string[] {
     .map(({ applicationName }) => applicationName);
 }
 
+/** Whom the key was read to list under this leader. */
+function listedStandbys({ consul: { keys }, self }: View): readonly string[] {
+  const sync = keys?.sync?.value ?? null;
+  return sync?.leader === self.name ? sync.standbys : [];
+}
+
 function isStreaming(look: ServerLook, name: string): boolean {
   return look.replication.some(({ applicationName, state }) => applicationName === name && state === 'streaming');
 }
 
 /** Whether PostgreSQL waits for the standby, and it has everything that was acknowledged before it did. */
 function isSynchronous(view: View, look: ServerLook, name: string): boolean {
-  const sync = view.consul.keys?.sync?.value ?? null;
-  if (sync?.leader === view.self.name && sync.standbys.includes(name)) return true;
+  if (listedStandbys(view).includes(name)) return true;
   const since = view.memory.lead.synchronous.get(name);
   const applied = view.memory.lead.applied?.synchronousStandbyNames ?? '';
   if (since === undefined || !applied.includes(`"${name.replaceAll('"', '""')}"`)) return false;

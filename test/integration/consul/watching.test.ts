@@ -1,4 +1,5 @@
 import { NEVER, BehaviorSubject, share, Subject, type Observable, type Subscription } from 'rxjs';
+import { type ScopeKeys } from '../../../src/consul/keys.ts';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { decodeDynamicConfig } from '../../../src/config/dynamic.ts';
 import type { ConsulClient } from '../../../src/consul/client.ts';
@@ -50,19 +51,18 @@ function started(stream$: Observable<Observation>): Observable<Observation> {
   return shared$;
 }
 
+/** Everything below the scope's prefix. */
+function followed(keys: ScopeKeys): Observable<Observation> {
+  const { random } = Math;
+  return started(
+    watchPrefix({ consul: client, keys, decodeConfig: decodeDynamicConfig, clock: realClock, random, doubt$: NEVER }),
+  );
+}
+
 describe('following the prefix', () => {
   const watched = (keys = freshScope()) => ({
     keys,
-    stream$: started(
-      watchPrefix({
-        consul: client,
-        keys,
-        decodeConfig: decodeDynamicConfig,
-        clock: realClock,
-        random: Math.random,
-        doubt$: NEVER,
-      }),
-    ),
+    stream$: followed(keys),
   });
   const put = (key: string, value: string) => server.request('PUT', `/v1/kv/${key}`, value);
 
@@ -161,16 +161,7 @@ describe('keeping a session', () => {
     const keys = freshScope();
     const session = await client.createSession(sessionSpec({ ttlSeconds: 1 }), never);
     await client.transact([{ verb: 'lock', key: keys.leader, value: 'a', session }], never);
-    const stream$ = started(
-      watchPrefix({
-        consul: client,
-        keys,
-        decodeConfig: decodeDynamicConfig,
-        clock: realClock,
-        random: Math.random,
-        doubt$: NEVER,
-      }),
-    );
+    const stream$ = followed(keys);
     await next(stream$, 'keys', (one) => one.keys.leader?.session === session);
     await next(stream$, 'keys', (one) => one.keys.leader === null);
     expect(await client.renewSession(session, never)).toBe('gone');

@@ -112,7 +112,7 @@ export const leadMutants: readonly LeadMutant[] = [
     scene: 'listedWithoutAnAnswer',
     finds: ['lost write'],
     changes: [
-      { file: 'src/plan/lead/sync-mode.ts', from: '...(view.memory.lead.syncAttempted?.standbys ?? []),', to: '' },
+      { file: 'src/plan/lead/sync-mode.ts', from: ', ...(view.memory.lead.syncAttempted?.standbys ?? [])', to: '' },
     ],
   },
   {

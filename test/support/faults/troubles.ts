@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Random } from '../../sim/random.ts';
-import { type Fault, faults } from './faults.ts';
+import { type Fault, faults, suffer } from './faults.ts';
 import { operatorActions } from './operator.ts';
 import type { Scene } from './scene.ts';
 import type { Acceptance } from './witness.ts';
@@ -43,9 +43,7 @@ export async function sufferAll(scene: Scene, troubles: readonly Trouble[]): Pro
   await Promise.all(
     troubles.map(async ({ fault, victim, atMs, lastsMs }) => {
       await delay(atMs);
-      const end = await fault.begin(scene, victim);
-      await delay(lastsMs);
-      await end();
+      await suffer(fault, scene, victim, lastsMs);
     }),
   );
 }
